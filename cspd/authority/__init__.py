@@ -1,0 +1,1 @@
+"""Certification authorities: profiles, policy, issuance, revocation, CRLs, status."""

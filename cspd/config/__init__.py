@@ -1,0 +1,1 @@
+"""Configuration: text becomes a checked, frozen object once."""

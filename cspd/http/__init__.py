@@ -1,0 +1,1 @@
+"""The HTTP server: plain request values in, plain response values out."""

@@ -1,0 +1,1 @@
+"""The key service: software keys and PKCS#11 behind one interface."""

@@ -1,0 +1,105 @@
+"""What a protocol has to be, so that conf can switch it on.
+
+A declaration is an instance of :class:`ProtocolDeclaration` at the top level of a module in a ``plugins`` package. It
+is a few strings and imports nothing heavy: ``twistd --help`` reads all of them. ``cspd.app`` imports the named model
+and factory only when conf asks for the protocol, and a declaration that conf asks for and is not found fails the start
+by name (``twisted.plugin.getPlugins`` silently leaves out a module that does not import).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Protocol
+
+from zope.interface import Interface, implementer
+
+from cspd.audit.events import AuditLog
+from cspd.authority.interfaces import Authorities, CertificateStore, Issuance, Revocation, Status
+from cspd.clock import Clock
+from cspd.http.message import Route
+from cspd.jobs.values import Job
+from cspd.keys.interfaces import Keys
+from cspd.store.interfaces import Database
+
+
+class IProtocolDeclaration(Interface):  # type: ignore[misc]  # zope.interface carries no types
+    """Marks declarations for ``getPlugins``."""
+
+
+@implementer(IProtocolDeclaration)
+@dataclass(frozen=True, kw_only=True)
+class ProtocolDeclaration:
+    """Declares a protocol."""
+
+    name: str
+    """Becomes ``[protocols.NAME]`` and the name that listeners list: lower-case letters and digits."""
+    summary: str
+    """One line for ``cspctl`` and ``--help``."""
+    configuration: str
+    """``module:Class`` of the pydantic model of ``[protocols.NAME]`` (a :class:`cspd.config.values.Section`)."""
+    factory: str
+    """``module:function`` with the signature of :class:`ProtocolFactory`."""
+    plain_http: bool
+    """Whether a listener without TLS may serve it (OCSP, CRL, SCEP, TSA) or the start is refused (ACME, EST)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublicAddress:
+    """How clients reach the server, maybe through a balancer; without trailing slash."""
+
+    http: str
+    https: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """What a factory may hand to the objects it builds; nobody keeps this as a whole."""
+
+    reactor: Any
+    """IReactorTime, IReactorTCP, IReactorUDP, IReactorThreads."""
+    clock: Clock
+    random: Random
+    """Cryptographically strong (``random.SystemRandom``) in the daemon, seeded in tests."""
+    database: Database
+    keys: Keys
+    authorities: Authorities
+    issuance: Issuance
+    revocation: Revocation
+    status: Status
+    certificates: CertificateStore
+    audit: AuditLog
+    public: PublicAddress
+    tenants: frozenset[str]
+    demo: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProtocolService:
+    """A protocol that runs."""
+
+    routes: Sequence[Route]
+    jobs: Sequence[Job] = ()
+    start: Callable[[], None] | None = None
+    """Called once the reactor runs and before requests arrive (warm caches); must not block."""
+    stop: Callable[[], Any] | None = None
+    """Called at shutdown or when a reload replaced this instance; may return a Deferred."""
+    enrollment_urls: Sequence[EnrollmentURL] = field(default=())
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnrollmentURL:
+    """A URL to show to people (``make run``, ``cspctl status``), with a command that tries it (R-CEG-017)."""
+
+    what: str
+    url: str
+    command: str = ""
+
+
+class ProtocolFactory(Protocol):
+    """Builds the protocol's objects from its conf section; raises ``cspd.refusals.Refused`` if it cannot run."""
+
+    def __call__(self, configuration: Any, services: Services) -> ProtocolService:
+        """Give the routes and jobs; does no I/O."""
+        ...

@@ -1,0 +1,1 @@
+"""SQLAlchemy Core tables, migrations and the database threads; SQLite and PostgreSQL."""

@@ -1,0 +1,1 @@
+"""One package for each wire protocol, all of the same shape."""

@@ -1,0 +1,1 @@
+"""Support for tests: fakes with the real interfaces, and ways to run coroutines without a reactor."""
