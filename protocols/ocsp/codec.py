@@ -85,7 +85,7 @@ class RequestLimits:
     cert_ids: int = 100
 
 
-def decode_request(data: bytes, limits: RequestLimits = RequestLimits()) -> OCSPRequest:  # noqa: B008  # frozen
+def decode_request(data: bytes, limits: RequestLimits = RequestLimits()) -> OCSPRequest:  # frozen
     """Decode an OCSPRequest (RFC 6960, 4.1.1).
 
     Raises :class:`RequestError` for anything that is not one, for versions other than v1, for a nonce that RFC 9654
@@ -120,7 +120,7 @@ def _read_request(data: bytes, limits: RequestLimits) -> OCSPRequest:
         identifier, inner, stop = der.read_any(data, stop, tbs_end)
     if identifier != der.SEQUENCE:
         raise RequestError("no requestList, or a version other than v1")
-    request_list = []
+    request_list: list[SingleRequest] = []
     while inner < stop:
         if len(request_list) == limits.cert_ids:
             raise RequestError(f"more than {limits.cert_ids} CertIDs")

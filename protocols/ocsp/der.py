@@ -34,8 +34,8 @@ class DERError(ValueError):
 def read_any(data: bytes, position: int, end: int) -> tuple[int, int, int]:
     """Read the head of the element at ``position``: its identifier octet, and where its contents start and stop.
 
-    Raises :class:`DERError` for a length that is indefinite, not minimal, or reaches behind ``end``, and for tag numbers
-    above 30, which OCSP does not have.
+    Raises :class:`DERError` for a length that is indefinite, not minimal, or reaches behind ``end``, and for tag
+    numbers above 30, which OCSP does not have.
     """
     start = position + 2
     if start > end:

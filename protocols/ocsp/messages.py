@@ -48,8 +48,8 @@ class HashAlgorithm(Enum):
 class CertID:
     """Names a certificate by hashes of its issuer, and its serial number (RFC 6960, 4.1.1).
 
-    ``algorithm_der`` is kept as the client wrote it (the parameters may be NULL or absent), since the answer repeats the
-    CertID and some clients compare it byte by byte.
+    ``algorithm_der`` is kept as the client wrote it (the parameters may be NULL or absent), since the answer repeats
+    the CertID and some clients compare it byte by byte.
     """
 
     algorithm_der: bytes
