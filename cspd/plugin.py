@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
+from twisted.plugin import IPlugin
 from zope.interface import Interface, implementer
 
 from cspd.audit.events import AuditLog
@@ -29,7 +30,7 @@ class IProtocolDeclaration(Interface):  # type: ignore[misc]  # zope.interface c
     """Marks declarations for ``getPlugins``."""
 
 
-@implementer(IProtocolDeclaration)
+@implementer(IPlugin, IProtocolDeclaration)
 @dataclass(frozen=True, kw_only=True)
 class ProtocolDeclaration:
     """Declares a protocol."""
