@@ -6,6 +6,7 @@ that what it accepts has one encoding: ``encode_request(decode_request(data)) ==
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from protocols.ocsp import der
@@ -64,7 +65,7 @@ _EXTENDED_REVOKE = der.sequence(der.object_identifier("1.3.6.1.5.5.7.48.1.9"), d
 _BASIC_RESPONSE = der.object_identifier("1.3.6.1.5.5.7.48.1.1")
 _SUCCESSFUL = der.element(der.ENUMERATED, bytes((OCSPResponseStatus.SUCCESSFUL.value,)))
 
-ERROR_RESPONSES = {
+ERROR_RESPONSES: Mapping[OCSPResponseStatus, bytes] = {
     status: der.sequence(der.element(der.ENUMERATED, bytes((status.value,))))
     for status in OCSPResponseStatus
     if status is not OCSPResponseStatus.SUCCESSFUL
