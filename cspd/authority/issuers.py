@@ -27,8 +27,8 @@ def issuer_of(authority: Authority, urls: StatusURLs) -> Issuer:
     return Issuer(
         name=authority.certificate.subject,
         key_identifier=_key_identifier(authority.certificate),
-        crl_url=urls.crl(reference),
-        delta_crl_url=urls.delta_crl(reference) if authority.delta_crl_hours else None,
+        crl_url=urls.crl(reference, authority.key_index),
+        delta_crl_url=urls.delta_crl(reference, authority.key_index) if authority.delta_crl_hours else None,
         ocsp_url=urls.ocsp(reference) if authority.ocsp_enabled else None,
         ca_certificate_url=urls.ca_certificate(reference, authority.certificate_id),
     )

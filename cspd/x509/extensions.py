@@ -37,11 +37,11 @@ class ExtensionError(ValueError):
 class CertificateTemplateOID(Sequence):  # type: ignore[misc]  # asn1crypto carries no types
     """CertificateTemplate of [MS-WCCE] 2.2.2.7.7.2 (V2 templates)."""
 
-    _fields = (
+    _fields = [  # noqa: RUF012  # asn1crypto completes the list in place
         ("template_id", ObjectIdentifier),
         ("template_major_version", Integer, {"optional": True}),
         ("template_minor_version", Integer, {"optional": True}),
-    )
+    ]
 
 
 def requested(oid: str, value_der: bytes, *, critical: bool) -> x509.Extension[x509.UnrecognizedExtension]:

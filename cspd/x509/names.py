@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
@@ -58,6 +59,7 @@ _SHORT_NAMES: Mapping[str, str] = MappingProxyType({oid: aliases[0] for oid, ali
 
 # Characters that RFC 4514, 2.4 wants escaped; a control character would break a log line or a terminal.
 _SPECIAL = frozenset('"+,;<>\\')
+_TWO_HEXADECIMAL_DIGITS = re.compile("[0-9A-Fa-f]{2}")
 _EMPTY = x509.Name([])
 
 
@@ -158,10 +160,10 @@ def _escaped(text: str, offset: int) -> tuple[bytes, int]:
     character = text[offset : offset + 1]
     if (character and character in " #=") or character in _SPECIAL:
         return character.encode(), offset + 1
-    try:
-        return bytes.fromhex(text[offset : offset + 2].ljust(2)), offset + 2
-    except ValueError:
-        raise NameSyntaxError("a backslash before neither a special character nor two hexadecimal digits") from None
+    digits = text[offset : offset + 2]
+    if not _TWO_HEXADECIMAL_DIGITS.fullmatch(digits):
+        raise NameSyntaxError("a backslash before neither a special character nor two hexadecimal digits")
+    return bytes.fromhex(digits), offset + 2
 
 
 def _attribute(attribute: str, value: str) -> x509.NameAttribute[str]:
@@ -179,10 +181,10 @@ def _escape(value: str | bytes) -> str:
         f"\\{character}" if character in _SPECIAL else character if character.isprintable() else _hexadecimal(character)
         for character in value
     )
-    if escaped.startswith((" ", "#")):
-        escaped = "\\" + escaped
-    if escaped.endswith(" ") and not escaped.endswith("\\ "):
+    if len(value) > 1 and value.endswith(" "):
         escaped = escaped[:-1] + "\\ "
+    if value.startswith((" ", "#")):
+        escaped = "\\" + escaped
     return escaped
 
 
