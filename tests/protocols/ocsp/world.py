@@ -305,4 +305,3 @@ def _stub(issuer: x509.Certificate, serial: int) -> x509.Certificate:
         .not_valid_after(issuer.not_valid_after_utc)
         .sign(_STUB_KEY, None)
     )
-
