@@ -84,20 +84,25 @@ class CKFunctionList(ctypes.Structure):
 
 
 class Cryptoki:
-    """The entry points of one module that is loaded already (the dynamic loader gives the same copy again)."""
+    """The entry points of one module."""
 
-    def __init__(self, path: str) -> None:
-        library = ctypes.CDLL(path)
-        functions = ctypes.POINTER(CKFunctionList)()
-        library.C_GetFunctionList.restype = ctypes.c_ulong
-        _check(library.C_GetFunctionList(ctypes.byref(functions)))
-        pointers = functions.contents.functions
+    def __init__(self, function_list: CKFunctionList) -> None:
+        pointers = function_list.functions
         code, pointer, number = ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong
-        self._library = library
+        self._function_list = function_list  # keeps what it points to
         self._initialize = ctypes.CFUNCTYPE(code, pointer)(pointers[_C_INITIALIZE])
         self._finalize = ctypes.CFUNCTYPE(code, pointer)(pointers[_C_FINALIZE])
         self._get_session_info = ctypes.CFUNCTYPE(code, number, pointer)(pointers[_C_GET_SESSION_INFO])
         self._login = ctypes.CFUNCTYPE(code, number, number, ctypes.c_char_p, number)(pointers[_C_LOGIN])
+
+    @classmethod
+    def of(cls, path: str) -> Cryptoki:
+        """Those of a file; if it is loaded already, the dynamic loader gives the same copy. Raises PKCS11Error."""
+        functions = ctypes.POINTER(CKFunctionList)()
+        get_function_list = ctypes.CDLL(path).C_GetFunctionList
+        get_function_list.restype = ctypes.c_ulong
+        _check(get_function_list(ctypes.byref(functions)))
+        return cls(functions.contents)
 
     def initialize(self) -> bool:
         """Initialise; give whether several threads may call the module at the same time. Raises PKCS11Error."""

@@ -22,20 +22,25 @@ class Module:
     Where the library cannot lock (CKR_CANT_LOCK), one thread at a time is let in.
     """
 
-    def __init__(self, path: str) -> None:
-        """Load and initialise; raises PKCS11Error. Only :class:`Modules` makes modules."""
-        self.path = path
+    def __init__(self, library: Any, cryptoki: Cryptoki) -> None:
+        """Initialise a loaded module, ``library`` being python-pkcs11's view of it; raises PKCS11Error."""
         self.epoch = 0
         """Grows with each initialisation; sessions and handles of an earlier epoch must not be used, nor closed."""
         self._turn = Condition(Lock())
         self._inside = 0
         self._closed = False
-        self._library: Any = pkcs11.lib(path)
-        self._cryptoki = Cryptoki(path)
-        self._library.finalize()  # it was initialised for one thread
+        self._library = library
+        self._cryptoki = cryptoki
         self._initialized = False
         self.is_thread_safe: bool
         self._initialize()
+
+    @classmethod
+    def load(cls, path: str) -> Module:
+        """The module of a file; blocks; raises PKCS11Error. Not twice for one file: :class:`Modules` sees to that."""
+        library = pkcs11.lib(path)
+        library.finalize()  # python-pkcs11 initialised it for one thread
+        return cls(library, Cryptoki.of(path))
 
     @contextmanager
     def inside(self) -> Iterator[int]:
@@ -123,7 +128,7 @@ class Modules:
     per path. Two key services (before and after a reload) share it.
     """
 
-    def __init__(self, load: Callable[[str], Module] = Module) -> None:
+    def __init__(self, load: Callable[[str], Module] = Module.load) -> None:
         self._load = load
         self._loaded: dict[str, Module] = {}
         self._lock = Lock()
@@ -135,7 +140,7 @@ class Modules:
             module = self._loaded.get(real_path)
             if module is None:
                 os.environ.update(environment)
-                module = self._loaded[real_path] = self._load(real_path)
+                module = self._loaded[real_path] = self._load(path)
             return module
 
 

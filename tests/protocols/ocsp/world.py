@@ -93,8 +93,13 @@ class KnownStatus:
 class World:
     """One organization; :meth:`add_ca` puts CAs into it."""
 
-    def __init__(self, config: OCSPConfig | None = None, keys: InlineKeys | None = None) -> None:
-        self.clock = FrozenClock()
+    def __init__(
+        self,
+        config: OCSPConfig | None = None,
+        keys: InlineKeys | None = None,
+        clock: FrozenClock | None = None,
+    ) -> None:
+        self.clock = clock or FrozenClock()
         self.random = Random(6960)
         self.database = InlineDatabase()
         self.keys = keys or InlineKeys()
@@ -305,4 +310,3 @@ def _stub(issuer: x509.Certificate, serial: int) -> x509.Certificate:
         .not_valid_after(issuer.not_valid_after_utc)
         .sign(_STUB_KEY, None)
     )
-
