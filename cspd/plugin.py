@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from zope.interface import Interface, implementer
 
 from cspd.audit.events import AuditLog
-from cspd.authority.interfaces import Authorities, CertificateStore, Issuance, Revocation, Status
+from cspd.authority.interfaces import Authorities, CertificateStore, Issuance, Publication, Revocation, Status
 from cspd.clock import Clock
 from cspd.http.message import Route
 from cspd.jobs.values import Job
@@ -68,6 +68,7 @@ class Services:
     issuance: Issuance
     revocation: Revocation
     status: Status
+    publication: Publication
     certificates: CertificateStore
     audit: AuditLog
     public: PublicAddress

@@ -13,6 +13,7 @@ from cspd.authority.values import (
     EnrollmentRequest,
     Issued,
     Pending,
+    PublishedCRL,
     Requester,
     RevocationRequest,
 )
@@ -76,6 +77,21 @@ class Status(Protocol):
     @property
     def version(self) -> int:
         """Grows with every status change this process has seen; caches of derived answers check it."""
+        ...
+
+
+class Publication(Protocol):
+    """Gives the CRLs that this node serves."""
+
+    def cached(self, authority: Authority, *, key_index: int = 0, is_delta: bool = False) -> PublishedCRL | None:
+        """The CRL if memory has a current one, without waiting; None otherwise."""
+        ...
+
+    async def current(self, authority: Authority, *, key_index: int = 0, is_delta: bool = False) -> PublishedCRL:
+        """The CRL to serve now, made first if need be.
+
+        Raises NotFound if the CA has no such key or no delta CRLs, Unavailable if it cannot be made now.
+        """
         ...
 
 

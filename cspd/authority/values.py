@@ -173,6 +173,35 @@ class CertificateStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StatusChange:
+    """A certificate's state changed; durable when anybody hears of it."""
+
+    authority_id: str
+    serial: int
+    status: CertificateStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedCRL:
+    """A CRL as it is served (RFC 5280, 5)."""
+
+    authority_id: str
+    key_index: int
+    """Which key of the CA signed it; see :attr:`Authority.key_index`."""
+    is_delta: bool
+    number: int
+    base_number: int | None
+    this_update: datetime
+    next_update: datetime
+    status_sequence: int
+    """The last row of ``status_changes`` that it contains."""
+    entries: int
+    crl_der: bytes = field(repr=False)
+    entity_tag: str
+    """Hexadecimal SHA-256 of the DER."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
     """A CA as the services see it: its row and its current certificate, parsed once."""
 
@@ -201,6 +230,8 @@ class Authority:
     auditors: tuple[str, ...] = ()
     record_before_signing: bool = False
     created_at: datetime | None = None
+    key_index: int = 0
+    """0 for the first key, 1 after the first re-key, ...; it names the CRL of the certificates this key signs."""
     previous: tuple[CACertificate, ...] = field(default=())
     """Earlier CA certificates (renewal, re-key), newest first."""
 
@@ -214,6 +245,7 @@ class CACertificate:
     key: KeyReference | None
     not_before: datetime
     not_after: datetime
+    key_index: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
