@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import Connection, Row, delete, insert, select
 
-from cspd.authority.values import CertificateState
 from cspd.keys.values import KeyReference
-from cspd.store.tables import authorities, certificates, ocsp_responders
-
-PROFILE = "basic-ocsp"
-REQUESTER = "cspd:ocsp-responder"
+from cspd.store.tables import authorities, ocsp_responders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +50,6 @@ def read_expired(connection: Connection, now: datetime) -> Sequence[Responder]:
     return [_responder(row) for row in rows]
 
 
-def forget_responder(connection: Connection, responder_id: str) -> None:
-    """Take the row of a responder away; its certificate stays among the certificates."""
-    connection.execute(delete(ocsp_responders).where(ocsp_responders.c.id == responder_id))
-
-
 def lock_authority(connection: Connection, authority_id: str) -> None:
     """Let other nodes' transactions that ask the same wait for this one; SQLite has one writer anyway."""
     connection.execute(select(authorities.c.id).where(authorities.c.id == authority_id).with_for_update())
@@ -82,29 +70,9 @@ def insert_responder(connection: Connection, responder: Responder) -> None:
     )
 
 
-def insert_responder_certificate(
-    connection: Connection, authority_id: str, issuer_certificate_id: str, certificate: x509.Certificate
-) -> None:
-    """Record a responder's certificate among the certificates of its CA, as whatever the CA signs."""
-    public_key_der = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    connection.execute(
-        insert(certificates).values(
-            authority_id=authority_id,
-            serial=certificate.serial_number,
-            certificate_der=certificate.public_bytes(Encoding.DER),
-            issuer_certificate_id=issuer_certificate_id,
-            profile=PROFILE,
-            subject=certificate.subject.rfc4514_string(),
-            names="",
-            public_key_sha256=sha256(public_key_der).hexdigest(),
-            not_before=certificate.not_valid_before_utc,
-            not_after=certificate.not_valid_after_utc,
-            issued_at=certificate.not_valid_before_utc,
-            protocol="ocsp",
-            requester=REQUESTER,
-            state=CertificateState.GOOD.value,
-        )
-    )
+def forget_responder(connection: Connection, responder_id: str) -> None:
+    """Take the row of a responder away; its certificate stays among the certificates."""
+    connection.execute(delete(ocsp_responders).where(ocsp_responders.c.id == responder_id))
 
 
 def _responder(row: Row[Any]) -> Responder:

@@ -12,44 +12,25 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from cspd.audit.events import AuditEvent, AuditLog
-from cspd.authority.assembly import Issuer, assemble
 from cspd.authority.interfaces import Authorities
-from cspd.authority.profile_values import Profile
-from cspd.authority.responder_records import (
-    PROFILE,
-    REQUESTER,
-    Responder,
-    forget_responder,
-    insert_responder,
-    insert_responder_certificate,
-    lock_authority,
-    read_expired,
-    read_responder,
-)
-from cspd.authority.serials import new_serial
-from cspd.authority.urls import StatusURLs
+from cspd.authority.responder_issuance import ResponderIssuance
+from cspd.authority.responder_records import Responder, forget_responder, read_expired, read_responder
 from cspd.authority.values import Authority, CACertificate
 from cspd.clock import Clock
 from cspd.keys.interfaces import Keys
-from cspd.keys.values import KeyReference
 from cspd.refusals import NotFound, Refused, Unavailable
 from cspd.store.interfaces import Database
-from cspd.x509.algorithms import signature_hash
-from cspd.x509.identifiers import subject_key_identifier
 
 __all__ = ["PROFILE", "Responder", "Responders", "ca_certificates"]
 
+PROFILE = "basic-ocsp"
+"""The profile of responder certificates."""
 LOOK_AGAIN = timedelta(minutes=5)
 """How long a node goes on with a responder before it looks whether another node has renewed it."""
 RETRY = timedelta(seconds=5)
@@ -83,33 +64,18 @@ class _Held:
 
 
 class Responders:
-    """Gives the responder of each key of our CAs, and makes and renews them.
-
-    ``random_bytes`` gives cryptographically strong octets.
-    """
+    """Gives the responder of each key of our CAs, and has them made and renewed."""
 
     _log = Logger()
 
     def __init__(
-        self,
-        *,
-        clock: Clock,
-        random_bytes: Callable[[int], bytes],
-        database: Database,
-        keys: Keys,
-        authorities: Authorities,
-        profile: Profile,
-        urls: StatusURLs,
-        audit: AuditLog,
+        self, *, clock: Clock, database: Database, keys: Keys, authorities: Authorities, issuance: ResponderIssuance
     ) -> None:
         self._clock = clock
-        self._random_bytes = random_bytes
         self._database = database
         self._keys = keys
         self._authorities = authorities
-        self._profile = profile
-        self._urls = urls
-        self._audit = audit
+        self._issuance = issuance
         self._held: dict[tuple[str, int], _Held] = {}
         self._failed_at: dict[tuple[str, int], datetime] = {}
         self._waiting: dict[tuple[str, int], list[Deferred[Responder]]] = {}
@@ -155,7 +121,7 @@ class Responders:
                 raise
             responder = held.responder  # relying parties get their answer while the store is away
         if responder is None or responder.not_after <= now:
-            responder = await self._make(authority, ca_certificate, ca_certificate.key)
+            responder = await self._make(authority, ca_certificate)
         return self._hold(key_index, responder)
 
     def _hold(self, key_index: int, responder: Responder) -> Responder:
@@ -163,108 +129,29 @@ class Responders:
         self._held[responder.authority_id, key_index] = _Held(responder, look_again_at)
         return responder
 
-    async def _make(self, authority: Authority, ca_certificate: CACertificate, ca_key: KeyReference) -> Responder:
-        """Make a key and its certificate, and record them; gives another node's responder if that one was first."""
+    async def _make(self, authority: Authority, ca_certificate: CACertificate) -> Responder:
+        """A new responder, or another node's that was first."""
         place = (authority.id, ca_certificate.key_index)
+        now = self._clock.now()
         failed_at = self._failed_at.get(place)
-        if failed_at is not None and self._clock.now() - failed_at < RETRY:
+        if failed_at is not None and now - failed_at < RETRY:
             raise Unavailable("the responder's certificate could not be made", retry_after=RETRY)
+        newest = _newest_of(authority, ca_certificate.key_index)
+
+        def other_nodes(connection: Connection) -> Responder | None:
+            other = newest(connection)
+            return None if other is None or is_due(other, now, ca_certificate.not_after) else other
+
         try:
-            responder = await self._make_and_record(authority, ca_certificate, ca_key)
+            responder = await self._issuance.make(authority, ca_certificate, instead=other_nodes)
         except Refused as refusal:
-            self._failed_at[place] = self._clock.now()
+            self._failed_at[place] = now
             # Whatever refused us is nothing that the client asked for.
             raise Unavailable(
                 "the responder's certificate could not be made", detail=refusal.detail or refusal.reason
             ) from refusal
         self._failed_at.pop(place, None)
         return responder
-
-    async def _make_and_record(
-        self, authority: Authority, ca_certificate: CACertificate, ca_key: KeyReference
-    ) -> Responder:
-        key_type = authority.ocsp_key_type or authority.key_type  # a root has no setting of its own (A-8)
-        if key_type is None:
-            raise NotFound(f"{authority.reference} has no key type for a responder")
-        # Where the CA keeps its key its responder has its own: a CA in a token answers from the token.
-        key = await self._keys.generate(key_type, label=f"OCSP {authority.reference}", provider=ca_key.provider)
-        winner: Responder | None = None
-        try:
-            builder = await self._assemble(authority, ca_certificate, key)
-            certificate = await self._keys.sign(
-                ca_key, lambda private_key: builder.sign(private_key, signature_hash(private_key.public_key()))
-            )
-            responder = Responder(
-                id=UUID(bytes=self._random_bytes(16), version=4).hex,
-                authority_id=authority.id,
-                issuer_certificate_id=ca_certificate.id,
-                key=key,
-                certificate_der=certificate.public_bytes(Encoding.DER),
-                not_before=certificate.not_valid_before_utc,
-                not_after=certificate.not_valid_after_utc,
-            )
-            winner = await self._database.write(self._record(authority, ca_certificate, responder, certificate))
-        finally:
-            if winner is None or winner.key != key:
-                await self._delete_key(key)
-        return winner
-
-    async def _assemble(
-        self, authority: Authority, ca_certificate: CACertificate, key: KeyReference
-    ) -> x509.CertificateBuilder:
-        signed_under = x509.load_der_x509_certificate(ca_certificate.certificate_der)
-        reference, key_index = authority.reference, ca_certificate.key_index
-        not_before = self._clock.now().replace(microsecond=0)
-        return assemble(
-            self._profile,
-            issuer=Issuer(
-                name=signed_under.subject,
-                key_identifier=_key_identifier(signed_under),
-                crl_url=self._urls.crl(reference, key_index),
-                delta_crl_url=None if authority.delta_crl_hours is None else self._urls.delta_crl(reference, key_index),
-                ocsp_url=self._urls.ocsp(reference),
-                ca_certificate_url=self._urls.ca_certificate(reference, ca_certificate.id),
-            ),
-            subject=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"OCSP {reference}")]),
-            public_key=await self._keys.public_key(key),
-            serial=new_serial(self._random_bytes),
-            not_before=not_before,
-            not_after=min(self._profile.validity.default.after(not_before), ca_certificate.not_after),
-        )
-
-    def _record(
-        self, authority: Authority, ca_certificate: CACertificate, made: Responder, certificate: x509.Certificate
-    ) -> Callable[[Connection], Responder]:
-        """Record the signature in any case, and the responder unless another node's is as good."""
-
-        def record(connection: Connection) -> Responder:
-            lock_authority(connection, authority.id)
-            insert_responder_certificate(connection, authority.id, ca_certificate.id, certificate)
-            event = AuditEvent(
-                event="certificate-issued",
-                actor=REQUESTER,
-                fields={
-                    "ca": str(authority.reference),
-                    "profile": self._profile.id,
-                    "serial": format(certificate.serial_number, "x"),
-                    "subject": certificate.subject.rfc4514_string(),
-                    "not_after": made.not_after.isoformat(),
-                },
-            )
-            self._audit.append(connection, event)
-            other = _newest_of(authority, ca_certificate.key_index)(connection)
-            if other is not None and not is_due(other, made.not_before, ca_certificate.not_after):
-                return other
-            insert_responder(connection, made)
-            return made
-
-        return record
-
-    async def _delete_key(self, key: KeyReference) -> None:
-        try:
-            await self._keys.delete(key)
-        except Refused:
-            self._log.failure("could not delete the unused responder key {key}", key=str(key))
 
     async def renew(self) -> None:
         """Renew the responders whose life is mostly over, and destroy the keys of expired ones; a job runs it.
@@ -279,7 +166,8 @@ class Responders:
                 except Refused:
                     self._log.failure("could not renew the OCSP responder of {ca}", ca=str(authority.reference))
                     failed.append(str(authority.reference))
-        for responder in await self._database.read(lambda connection: read_expired(connection, self._clock.now())):
+        now = self._clock.now()
+        for responder in await self._database.read(lambda connection: read_expired(connection, now)):
             try:
                 await self._destroy(responder)
             except Refused:
@@ -295,7 +183,11 @@ class Responders:
         responder = await self._database.read(_newest_of(authority, ca_certificate.key_index))
         if responder is None or not is_due(responder, now, ca_certificate.not_after):
             return  # one that nobody ever asked for is made when somebody does
-        self._hold(ca_certificate.key_index, await self._make(authority, ca_certificate, ca_certificate.key))
+        self._hold(ca_certificate.key_index, await self._make(authority, ca_certificate))
+
+    async def drain(self) -> None:
+        """Wait until no responder is being made; for the end of the process."""
+        await self._issuance.drain()
 
     async def _destroy(self, responder: Responder) -> None:
         with suppress(NotFound):  # an earlier turn deleted the key and could not take the row away
@@ -314,10 +206,3 @@ def _newest_of(authority: Authority, key_index: int) -> Callable[[Connection], R
     if authority.key_index == key_index and authority.certificate_id is not None:
         ids.append(authority.certificate_id)
     return lambda connection: read_responder(connection, authority.id, ids)
-
-
-def _key_identifier(certificate: x509.Certificate) -> bytes:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    except x509.ExtensionNotFound:
-        return subject_key_identifier(certificate.public_key())

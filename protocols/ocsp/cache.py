@@ -22,7 +22,7 @@ class Answer:
     """It answers everybody who sends the same request: no nonce, and only serials that were issued."""
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CachedAnswer:
     """An answer, and what must still be true for it to be given again."""
 
@@ -30,10 +30,8 @@ class CachedAnswer:
     refresh_at: datetime
     issuers: Issuers
     """The issuers of the CA when it was made; others took their place when the CA changed."""
-    statuses: tuple[tuple[str, int, CertificateStatus], ...]
-    """Authority id, serial number and the status that was said."""
-    version: int
-    """``Status.version`` when ``statuses`` were last seen to hold."""
+    statuses: tuple[tuple[int, CertificateStatus], ...]
+    """Serial numbers, and the status that was said of each."""
 
 
 class AnswerCache:
@@ -61,7 +59,3 @@ class AnswerCache:
         self._answers.move_to_end(key)
         if len(self._answers) > self._size:
             self._answers.popitem(last=False)
-
-    def drop(self, key: Hashable) -> None:
-        """Forget an answer that no longer holds."""
-        self._answers.pop(key, None)

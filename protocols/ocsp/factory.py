@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
+
+from cspd.authority.responder_issuance import ResponderIssuance
 from cspd.authority.responders import PROFILE, Responders
 from cspd.authority.urls import StatusURLs
 from cspd.jobs.values import Job
@@ -17,15 +20,21 @@ def build(configuration: OCSPConfig, services: Services) -> ProtocolService:
     profile = services.profiles.get(PROFILE)
     if profile is None:
         raise NotFound(f"the profile {PROFILE} is missing: no responder certificates can be made")
-    responders = Responders(
+    issuance = ResponderIssuance(
         clock=services.clock,
         random_bytes=services.random.randbytes,
         database=services.database,
         keys=services.keys,
-        authorities=services.authorities,
         profile=profile,
         urls=StatusURLs(services.public.http),
         audit=services.audit,
+    )
+    responders = Responders(
+        clock=services.clock,
+        database=services.database,
+        keys=services.keys,
+        authorities=services.authorities,
+        issuance=issuance,
     )
     service = OCSPService(
         clock=services.clock,
@@ -37,4 +46,6 @@ def build(configuration: OCSPConfig, services: Services) -> ProtocolService:
     )
     endpoint = OCSPEndpoint(service=service, clock=services.clock, config=configuration)
     renewal = Job(name="ocsp-renew-responders", schedule=configuration.renew_responders, run=responders.renew)
-    return ProtocolService(routes=endpoint.routes(), jobs=(renewal,))
+    return ProtocolService(
+        routes=endpoint.routes(), jobs=(renewal,), stop=lambda: Deferred.fromCoroutine(responders.drain())
+    )

@@ -131,27 +131,20 @@ class OCSPService:
         return known
 
     def _kept(self, answering: _Answering, request_der: bytes, now: datetime) -> Answer | None:
-        """The kept answer to that request, if all that it says still holds."""
-        key = (answering.authority.id, request_der)
-        kept = self._cache.find(key)
-        if kept is None:
+        """The kept answer to that request, if all that it says is known to hold still."""
+        kept = self._cache.find((answering.authority.id, request_der))
+        if kept is None or kept.issuers is not answering.issuers or now >= kept.refresh_at:
             return None
-        version = self._status.version
-        if kept.issuers is answering.issuers and now < kept.refresh_at:
-            if kept.version == version:
-                return kept.answer
-            if all(self._status.cached(authority_id, serial) == said for authority_id, serial, said in kept.statuses):
-                kept.version = version
-                return kept.answer
-        self._cache.drop(key)
-        return None
+        for serial, said in kept.statuses:
+            # The memory of statuses follows every node's changes and knows when it no longer can.
+            if self._status.cached(answering.authority.id, serial) != said:
+                return None
+        return kept.answer
 
     async def _sign(
         self, answering: _Answering, request: OCSPRequest, request_der: bytes, nonce: bytes | None, now: datetime
     ) -> Answer:
         authority = answering.authority
-        # Read before the statuses: a change that happens meanwhile makes the answer look older than it is, never newer.
-        version = self._status.version
         asked = [(single.req_cert, answering.issuers.find(single.req_cert)) for single in request.request_list]
         issuer = next((issuer for _, issuer in asked if issuer is not None), None)
         if issuer is None:
@@ -187,11 +180,10 @@ class OCSPService:
                     refresh_at=min(now + self._config.refresh, next_update),
                     issuers=answering.issuers,
                     statuses=tuple(
-                        (authority.id, cert_id.serial_number, status)
+                        (cert_id.serial_number, status)
                         for (cert_id, _), status in zip(asked, statuses, strict=True)
                         if status is not None
                     ),
-                    version=version,
                 ),
             )
         return answer

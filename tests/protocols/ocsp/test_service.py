@@ -364,8 +364,11 @@ def test_a_lost_store_is_try_later_for_what_memory_does_not_have() -> None:
     first = world.post(request_for(authority, 5)).body
     world.status.refusal = Unavailable("the database is gone")
     assert world.post(request_for(authority, 5)).body == first
-    world.status.in_memory = False
+    world.status.in_memory = False  # the memory of statuses has grown too old to be believed
+    assert world.post(request_for(authority, 5)).body == TRY_LATER
     assert world.post(request_for(authority, 5, nonce=b"n")).body == TRY_LATER
+    world.status.in_memory = True
+    assert world.post(request_for(authority, 5)).body == first
 
 
 def test_an_unexpected_error_is_internal_error() -> None:

@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID
 from sqlalchemy import insert
 
 from cspd.authority.profiles import load_profiles
+from cspd.authority.responder_issuance import ResponderIssuance
 from cspd.authority.responders import PROFILE, Responders
 from cspd.authority.urls import StatusURLs
 from cspd.authority.values import (
@@ -115,15 +116,21 @@ class World:
 
     def node(self) -> Responders:
         """The responders as another node of the same installation sees them."""
-        return Responders(
+        issuance = ResponderIssuance(
             clock=self.clock,
             random_bytes=self.random.randbytes,
             database=self.database,
             keys=self.keys,
-            authorities=self.authorities,
             profile=PROFILES[PROFILE],
             urls=StatusURLs("http://pki.example"),
             audit=self.audit,
+        )
+        return Responders(
+            clock=self.clock,
+            database=self.database,
+            keys=self.keys,
+            authorities=self.authorities,
+            issuance=issuance,
         )
 
     def configure(self, config: OCSPConfig) -> None:

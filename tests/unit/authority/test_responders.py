@@ -13,6 +13,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 from sqlalchemy import Connection, select
 from twisted.internet.defer import Deferred
 
+from cspd.authority.policy.validity import BACKDATED
 from cspd.authority.responders import RETRY, Responder, Responders
 from cspd.authority.values import Authority, AuthorityKind
 from cspd.keys.values import KeyReference, KeyType, PrivateKey
@@ -63,6 +64,11 @@ def issued(world: World) -> dict[int, str]:
         return {row.serial: row.profile for row in connection.execute(select(certificates))}
 
 
+def states(world: World) -> list[str]:
+    with world.database.engine.connect() as connection:
+        return list(connection.execute(select(certificates.c.state)).scalars())
+
+
 @pytest.mark.requirement("R-PRO-016")
 def test_the_certificate_is_as_basic_ocsp_wants_it() -> None:
     """30 days, critical EKU, no-check, AIA and CDP (va.md 5.5), digitalSignature alone (P-2)."""
@@ -73,7 +79,6 @@ def test_the_certificate_is_as_basic_ocsp_wants_it() -> None:
     assert authority.certificate is not None
     certificate.verify_directly_issued_by(authority.certificate)
     assert certificate.not_valid_after_utc - certificate.not_valid_before_utc == timedelta(days=30)
-    assert certificate.not_valid_before_utc == world.clock.now()
     extensions = certificate.extensions
     usage = extensions.get_extension_for_class(x509.ExtendedKeyUsage)
     assert (usage.critical, list(usage.value)) == (True, [ExtendedKeyUsageOID.OCSP_SIGNING])
@@ -133,6 +138,21 @@ def test_the_certificate_is_recorded_with_an_audit_event() -> None:
     assert event.event == "certificate-issued"
     assert event.fields["serial"] == format(serial, "x")
     assert event.fields["ca"] == "demo~issuing"
+
+
+def test_a_ca_that_records_before_signing_accounts_for_a_lost_signature() -> None:
+    keys = SlowKeys()
+    world = World(keys=keys)
+    authority = replace(world.add_ca(), record_before_signing=True)
+    assert authority.key is not None
+    ca_key = keys.private_keys.pop(authority.key)
+    with pytest.raises(Unavailable):
+        current(world.responders, authority)
+    assert states(world) == ["reserved"]
+    keys.private_keys[authority.key] = ca_key
+    world.clock.advance(RETRY)
+    current(world.responders, authority)
+    assert sorted(states(world)) == ["good", "reserved"]
 
 
 def test_it_is_made_once_and_shared_by_nodes_and_restarts() -> None:
@@ -244,7 +264,8 @@ def test_it_is_renewed_with_a_fresh_key_when_a_third_of_its_life_is_left() -> No
     second = current(world.responders, authority)
     assert stored(world) == [first.id, second.id]
     assert second.key != first.key
-    assert second.not_after - world.clock.now() == timedelta(days=30)
+    assert second.not_after - second.not_before == timedelta(days=30)
+    assert world.clock.now() - second.not_before == BACKDATED
     assert first.key in world.keys.private_keys  # other nodes may still sign with it
 
 
