@@ -6,14 +6,13 @@ the audit event in one transaction. When a later step is refused (the id was tak
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
-from twisted.logger import Logger
 
 from cspd.audit.events import AuditEvent, AuditLog
 from cspd.authority.certification import ROOT_PROFILE, SUBORDINATE_PROFILE, CACertifier
@@ -24,11 +23,12 @@ from cspd.authority.profile_values import Profile
 from cspd.authority.registry import AuthorityRegistry
 from cspd.authority.rows import NewCACertificate, insert_authority, insert_certificate
 from cspd.authority.rules import check_ca_id, check_crl_schedule, check_subject, checked_profiles, checked_users
+from cspd.authority.tentative_keys import tentative_key
 from cspd.authority.values import Authority, AuthorityKind, AuthorityState, CAReference, Requester
 from cspd.clock import Clock
 from cspd.keys.interfaces import Keys
-from cspd.keys.values import KeyReference, KeyType
-from cspd.refusals import Conflict, NotFound, Refused, Rejected
+from cspd.keys.values import KeyReference
+from cspd.refusals import Conflict, NotFound, Rejected
 from cspd.store.interfaces import Database
 from cspd.store.tables import authorities
 
@@ -43,8 +43,6 @@ class AuthorityCreation:
     root that does not exist, Conflict for an id that is taken or rests, the subclasses of Rejected for a field that
     breaks its rule (``bad-field.<field>``), and Unavailable.
     """
-
-    _log = Logger()
 
     def __init__(
         self,
@@ -70,7 +68,7 @@ class AuthorityCreation:
         self._check_fields(new, AuthorityKind.ROOT)
         self._certifier.check_expiry(ROOT_PROFILE, new.not_after)
         await self._check_free(new.reference, requester)
-        async with self._new_key(new.key_type, new.reference, new.key_provider) as key:
+        async with self._tentative_key(new) as key:
             prepared = await self._certifier.prepare_root(key=key, subject=new.subject, not_after=new.not_after)
             certificate = await self._certifier.sign(prepared)
             stored = NewCACertificate(
@@ -105,7 +103,7 @@ class AuthorityCreation:
         else:
             self._certifier.check_expiry(SUBORDINATE_PROFILE, new.not_after, root)
         await self._check_free(new.reference, requester)
-        async with self._new_key(new.key_type, new.reference, new.key_provider) as key:
+        async with self._tentative_key(new) as key:
             if root.kind is AuthorityKind.EXTERNAL_ROOT:
                 await self._store_pending(new, root, key, requester)
             else:
@@ -177,20 +175,8 @@ class AuthorityCreation:
         now = self._clock.now()
         await self._database.read(lambda connection: check_free(connection, reference, requester, now=now))
 
-    @asynccontextmanager
-    async def _new_key(
-        self, key_type: KeyType, reference: CAReference, provider: str | None
-    ) -> AsyncIterator[KeyReference]:
-        """A new key, destroyed again when what it is for does not come about."""
-        key = await self._keys.generate(key_type, label=str(reference), provider=provider)
-        try:
-            yield key
-        except BaseException:
-            try:
-                await self._keys.delete(key)
-            except Refused as error:
-                self._log.warn("cannot destroy the unused key {key}: {error}", key=str(key), error=error)
-            raise
+    def _tentative_key(self, new: NewRoot | NewIssuingCA) -> AbstractAsyncContextManager[KeyReference]:
+        return tentative_key(self._keys, new.key_type, label=str(new.reference), provider=new.key_provider)
 
     def _authority(
         self,
