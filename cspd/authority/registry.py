@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
-from twisted.internet.interfaces import IReactorTime
 
-from cspd.authority.polling import Polling
+from cspd.authority.polling import Polling, Timers
 from cspd.authority.rows import read_authorities, read_revision
 from cspd.authority.values import Authority, CAReference
 from cspd.refusals import NotFound
@@ -32,7 +31,7 @@ class _Snapshot:
 class AuthorityRegistry:
     """Implements :class:`cspd.authority.interfaces.Authorities`; ``reactor`` gives the timers only."""
 
-    def __init__(self, database: Database, reactor: IReactorTime, *, interval: float = POLL_SECONDS) -> None:
+    def __init__(self, database: Database, reactor: Timers, *, interval: float = POLL_SECONDS) -> None:
         self._database = database
         self._snapshot = _Snapshot()
         self._polling = Polling(reactor, self._poll, interval=interval, what="the certification authorities")

@@ -11,10 +11,9 @@ from collections import OrderedDict
 from datetime import timedelta
 
 from sqlalchemy import Connection, select
-from twisted.internet.interfaces import IReactorTime
 
 from cspd.authority.change_feed import SequenceFollower, last_sequence, read_changes, status_of
-from cspd.authority.polling import Polling
+from cspd.authority.polling import Polling, Timers
 from cspd.authority.values import CertificateState, CertificateStatus, StatusChange
 from cspd.clock import Clock
 from cspd.store.interfaces import Database
@@ -39,7 +38,7 @@ class StatusService:
         *,
         clock: Clock,
         database: Database,
-        reactor: IReactorTime,
+        reactor: Timers,
         capacity: int = CAPACITY,
         interval: float = POLL_SECONDS,
         stale_after: timedelta = STALE_AFTER,
