@@ -134,7 +134,8 @@ def _insertion(dialect: Any) -> Any:
     )
     is_first = bindparam("before", type_=BigInteger()) == 0
     values = select(*(bindparam(column.name, type_=column.type) for column in audit_events.columns))
-    return dialect.insert(audit_events).from_select(columns, values.where(before | is_first)).on_conflict_do_nothing()
+    insertion = dialect.insert(audit_events).from_select(columns, values.where(before | is_first))
+    return insertion.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
 
 _INSERTIONS = {"postgresql": _insertion(postgresql), "sqlite": _insertion(sqlite)}
