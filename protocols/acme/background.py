@@ -18,12 +18,13 @@ class Background:
     _log = Logger()
 
     def __init__(self) -> None:
-        self._tasks: set[Deferred[Any]] = set()
-        self._is_stopping = False
+        self._cancellable: set[Deferred[Any]] = set()
+        self._shielded: set[Deferred[Any]] = set()
 
     def start(self, work: Coroutine[Deferred[Any], Any, Any], what: str) -> None:
-        """Run ``work``; nobody waits for it."""
-        self._own(Deferred.fromCoroutine(work)).addErrback(self._report, what)
+        """Run ``work``; nobody waits for it, and :meth:`stop` cancels it."""
+        task = _own(self._cancellable, work)
+        task.addErrback(_forget_cancellation).addErrback(self._report, what)
 
     def shield(self, work: Coroutine[Deferred[Any], Any, T], what: str) -> Deferred[T]:
         """Run ``work`` and give its outcome; cancelling the answer (the client left) does not touch the work."""
@@ -35,26 +36,44 @@ class Background:
             elif isinstance(result, Failure):
                 self._report(result, what)
 
-        self._own(Deferred.fromCoroutine(work)).addBoth(deliver)
+        _own(self._shielded, work).addBoth(deliver)
         return outcome
 
     async def stop(self) -> None:
-        """Cancel what runs and wait until it has put its things in order."""
-        self._is_stopping = True
-        tasks = list(self._tasks)
-        for task in tasks:
+        """Cancel what may be cancelled, and wait for all that runs."""
+        tasks = [*self._cancellable, *self._shielded]
+        for task in tuple(self._cancellable):
             task.cancel()
-        await DeferredList(tasks, consumeErrors=True)
-
-    def _own(self, task: Deferred[T]) -> Deferred[T]:
-        self._tasks.add(task)
-
-        def disown(result: T | Failure) -> T | Failure:
-            self._tasks.discard(task)
-            return result
-
-        return task.addBoth(disown)
+        await DeferredList([_ended(task) for task in tasks])
 
     def _report(self, failure: Failure, what: str) -> None:
-        if not (self._is_stopping and isinstance(failure.value, CancelledError)):
-            self._log.failure("{what} failed", failure=failure, what=what)
+        self._log.failure("{what} failed", failure=failure, what=what)
+
+
+def _own(owned: set[Deferred[Any]], work: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
+    task = Deferred.fromCoroutine(work)
+    if not task.called:
+        owned.add(task)
+
+        def disown(result: T | Failure) -> T | Failure:
+            owned.discard(task)
+            return result
+
+        task.addBoth(disown)
+    return task
+
+
+def _forget_cancellation(failure: Failure) -> None:
+    if not isinstance(failure.value, CancelledError):
+        failure.raiseException()
+
+
+def _ended(task: Deferred[Any]) -> Deferred[None]:
+    ended: Deferred[None] = Deferred()
+
+    def end(result: Any) -> Any:
+        ended.callback(None)
+        return result
+
+    task.addBoth(end)
+    return ended

@@ -7,10 +7,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import ExtensionOID, NameOID
+from cryptography.x509.oid import NameOID
 
+from cspd.x509.csr import CertificationRequest, CSRError, parse_csr
+from cspd.x509.public_keys import PublicKeyError
 from protocols.acme.errors import ACMEError, ErrorType
 from protocols.acme.identifiers import as_names, normalize_dns_name, split_wildcard
 from protocols.acme.messages import Identifier
@@ -33,26 +33,23 @@ class RequestedCertificate:
 def read_csr(csr_der: bytes, identifiers: Collection[Identifier]) -> RequestedCertificate:
     """Compare a CSR with an order; raises badCSR.
 
-    The names of the CSR (dNSNames and common name) are exactly the order's. Of its subject only the common name is
-    taken, for nothing else in it was proved; without one, the first of its names is taken (R-PLAT-146). The signature
-    and the key are the core's to check.
+    The CSR is signed by its key, and its names (dNSNames and common name) are exactly the order's. Of its subject only
+    the common name is taken, for nothing else in it was proved; without one, the first of its names is taken
+    (R-PLAT-146). Whether the key is good enough is the core's to say.
     """
     try:
-        csr = x509.load_der_x509_csr(csr_der)
-        public_key_der = csr.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        alternatives = _alternative_names(csr)
-        common_names = [str(attribute.value) for attribute in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise _bad_csr("the CSR is not a PKCS #10 request in DER that this server can read") from error
-    dns_names = [_dns_name(value) for value in (*alternatives, *common_names)]
-    if frozenset(dns_names) != as_names(identifiers):
+        csr = parse_csr(csr_der)
+    except (CSRError, PublicKeyError) as error:
+        raise _bad_csr(f"the CSR cannot be used: {error}") from error
+    common_names = [_dns_name(str(value.value)) for value in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    names = tuple(dict.fromkeys((*_alternative_names(csr), *common_names)))
+    if frozenset(names) != as_names(identifiers):
         raise _bad_csr("the names in the CSR are not exactly the identifiers of the order")
-    wished = [_dns_name(value) for value in common_names] + dns_names
     return RequestedCertificate(
         csr_der=csr_der,
-        public_key_sha256=hashlib.sha256(public_key_der).hexdigest(),
-        subject=_subject(wished),
-        subject_alt_names=tuple(x509.DNSName(name) for name in dict.fromkeys(dns_names)),
+        public_key_sha256=public_key_sha256(csr.public_key_der),
+        subject=_subject((*common_names, *names)),
+        subject_alt_names=tuple(x509.DNSName(name) for name in names),
     )
 
 
@@ -61,17 +58,12 @@ def public_key_sha256(public_key_der: bytes) -> str:
     return hashlib.sha256(public_key_der).hexdigest()
 
 
-def _alternative_names(csr: x509.CertificateSigningRequest) -> list[str]:
-    try:
-        extension = csr.extensions.get_extension_for_oid(ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
-    except x509.ExtensionNotFound:
-        return []
+def _alternative_names(csr: CertificationRequest) -> list[str]:
     names: list[str] = []
-    assert isinstance(extension.value, x509.SubjectAlternativeName)
-    for name in extension.value:
+    for name in csr.subject_alt_names:
         if not isinstance(name, x509.DNSName):
             raise _bad_csr("the CSR has a subjectAltName that is not a dNSName")
-        names.append(name.value)
+        names.append(_dns_name(name.value))
     return names
 
 

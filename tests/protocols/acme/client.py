@@ -186,7 +186,7 @@ class Client:
     def nonce(self) -> str:
         return str(self.web.send("HEAD", f"{self.base}/new-nonce").header(b"replay-nonce"))
 
-    def request(self, url: str, payload: Any, *, key: Any = None, uses_jwk: bool = False, **header: Any) -> bytes:
+    def request(self, url: str, payload: Any, /, *, key: Any = None, uses_jwk: bool = False, **header: Any) -> bytes:
         key = key or self.key
         members: dict[str, Any] = {"alg": algorithm_of(key), "nonce": self.nonce(), "url": url}
         members |= {"jwk": jwk_of(key)} if uses_jwk else {"kid": self.kid}
@@ -195,7 +195,7 @@ class Client:
         octets = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         return jws(key, members, octets)
 
-    def post(self, url: str, payload: Any, **options: Any) -> Answer:
+    def post(self, url: str, payload: Any, /, **options: Any) -> Answer:
         url = url if url.startswith("https:") else f"{self.base}/{url}"
         return self.web.send("POST", url, self.request(url, payload, **options))
 

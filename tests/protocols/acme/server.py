@@ -292,6 +292,7 @@ class Server:
             authorities=self.ca,
             issuance=self.ca,
             revocation=self.ca,
+            publication=None,  # type: ignore[arg-type]  # nor this
             status=None,  # type: ignore[arg-type]  # ACME does not ask
             certificates=self.ca,
             audit=self.audit,
