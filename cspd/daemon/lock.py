@@ -27,9 +27,9 @@ class StateLock:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            owner = os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
+            process = os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
             os.close(descriptor)
-            raise StateInUse(f"another cspd, process {owner}, works on {self._file.parent}") from None
+            raise StateInUse(f"another cspd, process {process}, works on {self._file.parent}") from None
         uid, gid = owner
         if os.geteuid() == 0 and owner != (None, None):
             os.fchown(descriptor, -1 if uid is None else uid, -1 if gid is None else gid)
