@@ -192,7 +192,7 @@ def _enrollment_urls(configuration: ACMEConfig, services: Services) -> tuple[Enr
     urls = []
     for tenant in sorted(services.tenants):
         for profile in configuration.profiles:
-            directory = DirectoryURLs(services.public.https, tenant, "{ca}", profile).directory
+            directory = DirectoryURLs(services.public.https, tenant, "CA", profile).directory.replace("/CA/", "/{ca}/")
             urls.append(
                 EnrollmentURL(
                     what=f"ACME {profile}",
