@@ -93,6 +93,8 @@ BAD_REQUESTS = {
     "chunk ended by bare LF": (CHUNKED + b"1\na\n0\n\n", 400),
     "space behind a chunk size": (CHUNKED + b"1 \r\na\r\n0\r\n\r\n", 400),
     "malformed trailer": (CHUNKED + b"0\r\nX y\r\n\r\n", 400),
+    "transfer coding in a trailer": (CHUNKED + b"0\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+    "length in a trailer": (CHUNKED + b"0\r\nContent-Length: 9\r\n\r\n", 400),
     "endless chunk extension": (CHUNKED + b"1;" + b"x" * 9300 + b"\r\na\r\n0\r\n\r\n", 413),
     "endless trailers": (CHUNKED + b"0\r\n" + b"X: y\r\n" * 1600 + b"\r\n", 413),
     "chunks over the limit": (CHUNKED + b"1000\r\n" + b"x" * 4096 + b"\r\n1001\r\n" + b"x" * 4097 + b"\r\n", 413),
