@@ -275,6 +275,8 @@ def test_a_work_is_not_repeated_after_a_loss_that_may_have_done_half_of_it() -> 
     bench.fake.needs_initialization = True
     assert bench.refused(repeat_after=UNTOUCHED).refusal_code == "hsm-failed"
     assert bench.works == [1, 1]
+    bench.seconds += 1.1
+    assert bench.token.run(bench.sign) == "signature"
 
 
 def test_a_work_that_was_never_begun_is_repeated() -> None:
@@ -310,11 +312,20 @@ def test_an_unknown_key_is_not_found_and_a_known_one_that_is_missing_makes_us_su
     with pytest.raises(NotFound):
         bench.token.run(find)
     assert bench.fake.initialized == 2
-    bench.token.forget(b"id")
-    bench.seconds += 60
     with pytest.raises(NotFound):
         bench.token.run(find)
     assert bench.fake.initialized == 2
+    assert bench.token.run(bench.sign) == "signature"  # a missing key is no reason to think that the token is away
+
+
+def test_a_refusal_while_the_token_is_away_is_a_new_one_each_time() -> None:
+    """An exception that is raised again and again keeps all its tracebacks."""
+    bench = Bench()
+    bench.fake.present = False
+    first, second = bench.refused(), bench.refused()
+    assert first is not second
+    assert (first.reason, first.refusal_code) == (second.reason, second.refusal_code)
+    assert bench.refused() is not second
 
 
 def test_two_keys_with_one_identifier_are_refused() -> None:
