@@ -229,11 +229,6 @@ class _ExtensionsTable(Section):
     ocsp_no_check: _AlwaysOrNever = Presence.NEVER
 
 
-class _LintExceptionTable(Section):
-    finding: str
-    reason: str
-
-
 class _ProfileTable(Section):
     """One ``[profiles.ID]``, with the defaults of its file."""
 
@@ -251,7 +246,8 @@ class _ProfileTable(Section):
     request_extensions: frozenset[_ExtensionID] = frozenset()
     extensions: _ExtensionsTable = _ExtensionsTable()
     key_types: Annotated[frozenset[KeyType], Field(min_length=1)]
-    lint_exceptions: tuple[_LintExceptionTable, ...] = ()
+    lint_exceptions: Annotated[dict[str, str], Field(default={})]
+    """The reason of each finding, by the linter's code."""
 
     @model_validator(mode="after")
     def _key_cert_sign_only_for_a_ca(self) -> _ProfileTable:
@@ -287,7 +283,9 @@ class _ProfileTable(Section):
             request_extensions=self.request_extensions,
             extensions=ExtensionPresence(**_fields(self.extensions)),
             key_types=self.key_types,
-            lint_exceptions=tuple(LintException(**_fields(exception)) for exception in self.lint_exceptions),
+            lint_exceptions=tuple(
+                LintException(finding=finding, reason=reason) for finding, reason in self.lint_exceptions.items()
+            ),
         )
 
 
