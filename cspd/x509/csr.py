@@ -1,0 +1,133 @@
+"""PKCS#10 certification requests (RFC 2986): bytes to a checked value."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import AttributeOID
+
+from cspd.x509.extensions import MAX_EXTENSIONS
+from cspd.x509.public_keys import PublicKeyError
+
+MAX_CSR = 32 * 1024
+"""Octets; an ML-DSA-87 request has 7.5 thousand and its names beside it."""
+MAX_NAMES = 250
+"""Values of subjectAltName, and attributes of the subject."""
+
+
+class CSRError(ValueError):
+    """The bytes are not a certification request."""
+
+
+class CSRSignatureError(CSRError):
+    """The request is not signed by the key it names: no proof of possession."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificationRequest:
+    """What a client asks for; its signature has been verified."""
+
+    subject: x509.Name
+    public_key: CertificatePublicKeyTypes
+    public_key_der: bytes
+    """SubjectPublicKeyInfo."""
+    subject_alt_names: tuple[x509.GeneralName, ...] = ()
+    extensions: tuple[x509.Extension[x509.ExtensionType], ...] = ()
+    """The other requested extensions, keyUsage and extendedKeyUsage among them."""
+    challenge_password: str | None = field(default=None, repr=False)
+
+
+def parse_csr(csr_der: bytes) -> CertificationRequest:
+    """Read a request and verify its signature.
+
+    Extensions are taken from extensionRequest (RFC 2985, 5.4.2) or Microsoft's attribute 1.3.6.1.4.1.311.2.1.14, which
+    has the same value. Attributes that we do not know are ignored, as RFC 2986, 4.1 leaves to the CA.
+
+    Raises :class:`CSRError` for anything that is not a request in DER, :class:`CSRSignatureError` for a signature that
+    does not fit, and :class:`cspd.x509.public_keys.PublicKeyError` for a key that cannot be read.
+    """
+    if len(csr_der) > MAX_CSR:
+        raise CSRError(f"more than {MAX_CSR} octets")
+    try:
+        csr = x509.load_der_x509_csr(csr_der)
+        with warnings.catch_warnings():
+            # The library warns of attributes that are longer than RFC 5280 allows; policy refuses them by name.
+            warnings.simplefilter("ignore")
+            subject = csr.subject
+            extensions = tuple(csr.extensions)
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, x509.InvalidVersion) as error:
+        raise CSRError(f"not a certification request: {error}") from error
+    _check_limits(subject, extensions)
+    public_key = _public_key(csr)
+    _check_signature(csr)
+    names = next((found.value for found in extensions if isinstance(found.value, x509.SubjectAlternativeName)), ())
+    return CertificationRequest(
+        subject=subject,
+        public_key=public_key,
+        public_key_der=public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+        subject_alt_names=tuple(names),
+        extensions=tuple(found for found in extensions if not isinstance(found.value, x509.SubjectAlternativeName)),
+        challenge_password=_challenge_password(csr),
+    )
+
+
+def _check_limits(subject: x509.Name, extensions: tuple[x509.Extension[x509.ExtensionType], ...]) -> None:
+    if len(extensions) > MAX_EXTENSIONS:
+        raise CSRError(f"more than {MAX_EXTENSIONS} extensions")
+    if len(list(subject)) > MAX_NAMES:
+        raise CSRError(f"more than {MAX_NAMES} attributes in the subject")
+    for extension in extensions:
+        if isinstance(extension.value, x509.SubjectAlternativeName) and len(list(extension.value)) > MAX_NAMES:
+            raise CSRError(f"more than {MAX_NAMES} names")
+
+
+def _public_key(csr: x509.CertificateSigningRequest) -> CertificatePublicKeyTypes:
+    try:
+        return csr.public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise PublicKeyError(f"the request's public key cannot be used: {error}") from error
+
+
+def _check_signature(csr: x509.CertificateSigningRequest) -> None:
+    try:
+        valid = _is_sha1_signature_valid(csr) if _is_sha1(csr) else csr.is_signature_valid
+    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise CSRSignatureError(f"the request's signature cannot be verified: {error}") from error
+    if not valid:
+        raise CSRSignatureError("the request is not signed by the key it names")
+
+
+def _is_sha1(csr: x509.CertificateSigningRequest) -> bool:
+    return isinstance(csr.signature_hash_algorithm, hashes.SHA1)
+
+
+def _is_sha1_signature_valid(csr: x509.CertificateSigningRequest) -> bool:
+    """Routers and printers of the SCEP era sign with SHA-1, which the library's own check refuses.
+
+    A proof of possession does not suffer from collisions: whoever can sign two requests holds the key. (MD5 stays
+    refused: nothing sold in this century needs it.)
+    """
+    public_key = csr.public_key()
+    sha1 = hashes.SHA1()  # noqa: S303  # see above
+    if isinstance(public_key, rsa.RSAPublicKey):
+        public_key.verify(csr.signature, csr.tbs_certrequest_bytes, padding.PKCS1v15(), sha1)
+    elif isinstance(public_key, ec.EllipticCurvePublicKey):
+        public_key.verify(csr.signature, csr.tbs_certrequest_bytes, ec.ECDSA(sha1))
+    else:
+        return False
+    return True
+
+
+def _challenge_password(csr: x509.CertificateSigningRequest) -> str | None:
+    """The password (RFC 2985, 5.4.1), or None where there is none; text of another encoding counts as none."""
+    try:
+        return csr.attributes.get_attribute_for_oid(AttributeOID.CHALLENGE_PASSWORD).value.decode("utf-8")
+    except (x509.AttributeNotFound, ValueError):
+        return None
