@@ -80,17 +80,28 @@ def measure(options: argparse.Namespace, folder: Path, port: int, pid: int) -> N
         for case in cases:
             profiler = None
             if options.profile is not None and case == LIVE and round_ == 0:
-                arguments = ["--pid", str(pid), "--duration", str(int(options.seconds)), "--output", options.profile]
-                profiler = subprocess.Popen(["py-spy", "record", *arguments], stdout=subprocess.DEVNULL)
+                arguments = [
+                    "--pid",
+                    str(pid),
+                    "--duration",
+                    str(int(options.seconds)),
+                    "--output",
+                    str(options.profile),
+                    "--format",
+                    "raw",
+                ]
+                profiler = subprocess.Popen(
+                    [str(Path(sys.executable).with_name("py-spy")), "record", *arguments], stdout=subprocess.DEVNULL
+                )
             rates[case].append(wrk(options, folder, port, case, options.seconds))
             if profiler is not None:
                 profiler.wait()
-    floor = statistics.median(rates[FLOOR])
     print(f"{'case':24} {'answers/s':>10} {'of floor':>9}  goal")
     for case in cases:
-        rate = statistics.median(rates[case])
-        goal = f"{GOALS[case]:.0%} {'met' if rate / floor >= GOALS[case] else 'MISSED'}" if case in GOALS else ""
-        print(f"{case:24} {rate:10.0f} {rate / floor:9.1%}  {goal}")
+        # The share within each round: whatever else the machine does then slows both.
+        share = statistics.median(rate / floor for rate, floor in zip(rates[case], rates[FLOOR], strict=True))
+        goal = f"{GOALS[case]:.0%} {'met' if share >= GOALS[case] else 'MISSED'}" if case in GOALS else ""
+        print(f"{case:24} {statistics.median(rates[case]):10.0f} {share:9.1%}  {goal}")
 
 
 def wrk(options: argparse.Namespace, folder: Path, port: int, case: str, seconds: float) -> float:
