@@ -49,9 +49,14 @@ class OCSPEndpoint:
 
     def routes(self) -> Sequence[Route]:
         """``/ocsp/<organization>/<ca>``, for GET with the request behind it."""
-        limit = self._config.max_request_bytes
         return (
-            Route(methods=("POST",), path="/ocsp/{organization}/{ca}", handler=self.post, max_body_bytes=limit),
+            Route(
+                methods=("POST",),
+                path="/ocsp/{organization}/{ca}",
+                handler=self.post,
+                max_body_bytes=self._config.max_request_bytes,
+                max_header_bytes=0,  # the listener's own will do: its default is made for status requests
+            ),
             Route(methods=("GET",), path="/ocsp/{organization}/{ca}/{request:path}", handler=self.get),
         )
 
