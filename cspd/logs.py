@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, cast
@@ -102,10 +102,12 @@ def as_text(event: LogEvent) -> str:
 class LogWriter:
     """Writes the wanted events to a stream or to a file that it can open anew."""
 
-    def __init__(self, *, levels: LevelFilter, as_line: Any = as_json, stream: IO[str] | None = None) -> None:
+    def __init__(
+        self, *, levels: LevelFilter, as_line: Callable[[LogEvent], str] = as_json, stream: IO[str] | None = None
+    ) -> None:
         """Without a stream, :meth:`open` has to name a file before the first event."""
         self.levels = levels
-        self._as_line = as_line
+        self.as_line = as_line
         self._stream = stream
         self._file: Path | None = None
 
@@ -114,15 +116,22 @@ class LogWriter:
         if self._stream is None or not self.levels.wants(event):
             return
         try:
-            self._stream.write(self._as_line(event).replace("\n", "\n  ") + "\n")
+            self._stream.write(self.as_line(event).replace("\n", "\n  ") + "\n")
             self._stream.flush()
         except (OSError, ValueError):  # a full disk or a closed terminal must not stop what is being logged
             return
 
-    def open(self, file: Path) -> None:
-        """Write to ``file`` from now on; made with mode 0640 whatever the umask (R-PLAT-077). Raises OSError."""
+    def open(self, file: Path, owner: tuple[int | None, int | None] = (None, None)) -> None:
+        """Write to ``file`` from now on; made with mode 0640 whatever the umask (R-PLAT-077).
+
+        ``owner`` is the user and group that root will become. Raises OSError.
+        """
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
-        os.fchmod(descriptor, 0o640)
+        if os.fstat(descriptor).st_uid == os.geteuid():
+            os.fchmod(descriptor, 0o640)
+        uid, gid = owner
+        if os.geteuid() == 0 and owner != (None, None):
+            os.fchown(descriptor, -1 if uid is None else uid, -1 if gid is None else gid)
         previous, self._stream = self._stream, os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace")
         if self._file is not None and previous is not None:
             previous.close()

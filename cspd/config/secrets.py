@@ -72,16 +72,25 @@ class SecretStore:
 
 
 class Secrets:
-    """Gives the bytes that a :class:`SecretReference` refers to. Read anew each time, so that a reload sees changes."""
+    """Gives the bytes that a :class:`SecretReference` refers to.
+
+    Each is read once: the configuration is a snapshot, and files may be readable only by root, who reads them at start.
+    """
 
     def __init__(self, *, folder: Path, store: SecretStore, environment: Mapping[str, str]) -> None:
         """``folder`` is where relative ``file`` references start."""
         self._folder = folder
         self._store = store
         self._environment = environment
+        self._read: dict[SecretReference, bytes] = {}
 
     def resolve(self, reference: SecretReference) -> bytes:
         """The secret; raises :class:`SecretUnavailable`, which says why."""
+        if reference not in self._read:
+            self._read[reference] = self._resolve(reference)
+        return self._read[reference]
+
+    def _resolve(self, reference: SecretReference) -> bytes:
         if reference.store is not None:
             return self._store.read(reference.store)
         if reference.env is not None:

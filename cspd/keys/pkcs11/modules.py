@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Condition, Lock
@@ -27,13 +28,17 @@ class Module:
         self.epoch = 0
         """Grows with each initialisation; sessions and handles of an earlier epoch must not be used, nor closed."""
         self._turn = Condition(Lock())
-        self._inside = 0
+        self._inside: deque[None] = deque()
+        """One entry for each thread that is inside; a deque, for its append and pop need no lock."""
         self._closed = False
+        self._is_free = False
+        """Whether whoever comes may go in: initialised, not closed, and thread-safe."""
         self._library = library
         self._cryptoki = cryptoki
         self._initialized = False
-        self.is_thread_safe: bool
+        self.is_thread_safe = False
         self._initialize()
+        self._is_free = self.is_thread_safe
 
     @classmethod
     def load(cls, path: str) -> Module:
@@ -48,19 +53,37 @@ class Module:
 
         Raises TokenNotPresent while the module cannot be initialised.
         """
+        epoch = self.enter()
+        try:
+            yield epoch
+        finally:
+            self.leave()
+
+    def enter(self) -> int:
+        """The beginning of :meth:`inside`, for those who count microseconds."""
+        # No lock, for it would be contended by all signing threads: we first say that we are in and then look whether
+        # we may, reinitialize() first closes and then looks who is in; so one of both sees the other.
+        self._inside.append(None)
+        if not self._is_free:
+            self._enter_in_turn()
+        return self.epoch
+
+    def leave(self) -> None:
+        """The end of :meth:`inside`."""
+        self._inside.pop()
+        if not self._is_free:
+            with self._turn:
+                self._turn.notify_all()
+
+    def _enter_in_turn(self) -> None:
         with self._turn:
+            self._inside.pop()
+            self._turn.notify_all()
             while self._closed or (self._inside and not self.is_thread_safe):
                 self._turn.wait()
             if not self._initialized:
                 raise pkcs11.TokenNotPresent("the module is not initialised")
-            self._inside += 1
-        try:
-            yield self.epoch
-        finally:
-            with self._turn:
-                self._inside -= 1
-                if self._closed or not self.is_thread_safe:  # type: ignore[redundant-expr]  # another thread closes
-                    self._turn.notify_all()
+            self._inside.append(None)
 
     def reinitialize(self, epoch: int) -> None:
         """Finalise and initialise, unless somebody did since ``epoch``; raises PKCS11Error. Not from :meth:`inside`."""
@@ -70,6 +93,7 @@ class Module:
             if self.epoch != epoch and self._initialized:
                 return
             self._closed = True
+            self._is_free = False
             while self._inside:
                 self._turn.wait()
         try:
@@ -81,6 +105,7 @@ class Module:
         finally:
             with self._turn:
                 self._closed = False
+                self._is_free = self._initialized and self.is_thread_safe
                 self._turn.notify_all()
 
     def find_token(self, label: str) -> Any:

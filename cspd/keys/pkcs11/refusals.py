@@ -12,7 +12,11 @@ from cspd.refusals import NotFound, Refused, Rejected, Unavailable
 
 
 class KeyVanished(exceptions.PKCS11Error):
-    """A key that this process has seen on the token is not there: deleted, or the token is."""
+    """A key that this process has seen on the token is not there: it was deleted, or the token is away."""
+
+    def __init__(self, identifier: bytes) -> None:
+        super().__init__(identifier.hex())
+        self.identifier = identifier
 
 
 UNTOUCHED: tuple[type[exceptions.PKCS11Error], ...] = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -84,9 +85,7 @@ def _digest(data: bytes, algorithm: hashes.HashAlgorithm | Prehashed) -> tuple[b
             raise ValueError("the digest does not have the length of its hash")
         return bytes(data), known
     hash_algorithm, known = _hash_of(algorithm)
-    hasher = hashes.Hash(hash_algorithm)
-    hasher.update(data)
-    return hasher.finalize(), known
+    return hashlib.new(hash_algorithm.name, data).digest(), known
 
 
 def _hash_of(algorithm: hashes.HashAlgorithm) -> tuple[hashes.HashAlgorithm, _Hash]:

@@ -16,6 +16,7 @@ before the token locks.
 from __future__ import annotations
 
 import hmac
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ class TokenSession:
             raise pkcs11.MultipleObjectsReturned(f"{len(found)} keys have CKA_ID {identifier.hex()}")
         if not found:
             if identifier in self._seen:
-                raise KeyVanished(identifier.hex())
+                raise KeyVanished(identifier)
             raise NotFound("no such key on the token", code="no-such-key", detail=identifier.hex())
         self._seen.add(identifier)
         return found[0]
@@ -115,8 +116,10 @@ class Token:
         self._module: Module | None = None
         self._monotonic = monotonic
         self._generation = 0
-        self._idle: list[TokenSession] = []
+        self._idle: deque[TokenSession] = deque()
+        """Taken and given back without a lock, which all signing threads would contend for."""
         self._open = 0
+        self._waiting = 0
         self._limit = settings.sessions
         self._changed = Condition(Lock())
         self._login_lock = Lock()
@@ -133,8 +136,9 @@ class Token:
         :func:`cspd.keys.pkcs11.refusals.refusal` makes of PKCS11Errors.
         """
         if self.problem is not None and self._monotonic() < self._untouched_until:
-            raise self.problem
-        remedies: list[Callable[[int, int], None]] = [self._renew_sessions, self._renew_module]
+            last = self.problem
+            raise Unavailable(last.reason, code=last.refusal_code, detail=last.detail)
+        remedies = iter((self._renew_sessions, self._renew_module))
         while True:
             generation, epoch = self._generation, self._module.epoch if self._module else 0
             try:
@@ -145,15 +149,22 @@ class Token:
             else:
                 self._came_back()
                 return result
-            if not remedies or not _is_one_of(problem, repeat_after):
+            if not _is_one_of(problem, LOST):
+                break
+            remedy = next(remedies, None)
+            if remedy is None:
                 break
             try:
-                remedies.pop(0)(generation, epoch)
+                remedy(generation, epoch)
             except pkcs11.PKCS11Error as error:
                 problem = error.with_traceback(None)
                 break
+            if not _is_one_of(problem, repeat_after):
+                break
+        if isinstance(problem, KeyVanished):
+            self._seen.discard(problem.identifier)
         refused = refusal(problem, self.name)
-        if _is_one_of(problem, LOST + PIN_REFUSED):
+        if isinstance(refused, Unavailable):
             self._went_away(refused)
         raise refused from problem
 
@@ -161,9 +172,7 @@ class Token:
         """Close the sessions, those in use when their work ends; the last one to close ends the login."""
         with self._changed:
             self._generation += 1
-            idle, self._idle = self._idle, []
-        for session in idle:
-            self._discard(session)
+        self._discard_idle()
 
     def expect(self, identifier: bytes) -> None:
         """A key was made or found: if it is missing later, the token is suspect."""
@@ -177,10 +186,13 @@ class Token:
         session = self._borrow()
         module = self._loaded_module()
         try:
-            with module.inside() as epoch:
+            epoch = module.enter()
+            try:
                 if session.epoch != epoch:
                     raise pkcs11.SessionHandleInvalid("the module was initialised again")
                 result = work(session)
+            finally:
+                module.leave()
         except pkcs11.PKCS11Error:
             self._discard(session)  # it may have an operation begun
             raise
@@ -192,40 +204,58 @@ class Token:
 
     def _borrow(self) -> TokenSession:
         while True:
-            with self._changed:
-                while not self._idle and self._open >= self._limit:
-                    self._changed.wait()
-                session = self._idle.pop() if self._idle else None
-                if session is None:
-                    self._open += 1
-            if session is not None:
-                if session.generation == self._generation and session.epoch == self._loaded_module().epoch:
-                    return session
-                self._discard(session)
-                continue
             try:
-                return self._open_session()
-            except BaseException as error:
-                with self._changed:
-                    self._open -= 1
-                    self._changed.notify()
-                    if not isinstance(error, pkcs11.SessionCount) or not self._open:
-                        raise
-                    self._limit = self._open
-                self._log.warn(
-                    "keys: token {name} gives {limit} sessions, {sessions} are configured",
-                    name=self.name,
-                    limit=self._limit,
-                    sessions=self.settings.sessions,
-                )
+                session = self._idle.pop()
+            except IndexError:
+                opened = self._open_counted() if self._may_open() else None
+                if opened is None:
+                    continue
+                return opened
+            if session.generation == self._generation and session.epoch == self._loaded_module().epoch:
+                return session
+            self._discard(session)
+
+    def _may_open(self) -> bool:
+        """Count a session that the caller will open, or wait until one is idle."""
+        with self._changed:
+            self._waiting += 1  # before looking: who gives back first appends and then looks for us
+            try:
+                while not self._idle:
+                    if self._open < self._limit:
+                        self._open += 1
+                        return True
+                    self._changed.wait()
+                return False
+            finally:
+                self._waiting -= 1
+
+    def _open_counted(self) -> TokenSession | None:
+        """A new session; None if the token gives no more than there are."""
+        try:
+            return self._open_session()
+        except BaseException as error:
+            with self._changed:
+                self._open -= 1
+                self._changed.notify()
+                if not isinstance(error, pkcs11.SessionCount) or not self._open:
+                    raise
+                self._limit = self._open
+        self._log.warn(
+            "keys: token {name} gives {limit} sessions, {sessions} are configured",
+            name=self.name,
+            limit=self._limit,
+            sessions=self.settings.sessions,
+        )
+        return None
 
     def _give_back(self, session: TokenSession) -> None:
         if session.generation != self._generation:
             self._discard(session)
             return
-        with self._changed:
-            self._idle.append(session)
-            self._changed.notify()
+        self._idle.append(session)
+        if self._waiting:
+            with self._changed:
+                self._changed.notify()
 
     def _discard(self, session: TokenSession) -> None:
         # A handle of an earlier epoch may be somebody else's by now.
@@ -287,9 +317,12 @@ class Token:
             if self._generation != generation:
                 return  # another thread did
             self._generation += 1
-            idle, self._idle = self._idle, []
-        for session in idle:
-            self._discard(session)
+        self._discard_idle()
+
+    def _discard_idle(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._discard(self._idle.pop())
 
     def _renew_module(self, generation: int, epoch: int) -> None:
         module = self._loaded_module()

@@ -1,0 +1,53 @@
+"""Handing out certificates (RFC 8555, 7.4.2)."""
+
+from __future__ import annotations
+
+from cspd.authority.interfaces import CertificateStore
+from cspd.authority.values import Authority, CertificateRecord
+from cspd.refusals import NotFound
+from cspd.store.interfaces import Database
+from protocols.acme import repository
+from protocols.acme.authentication import SignedByAccount
+from protocols.acme.directories import Directory
+from protocols.acme.errors import ACMEError, ErrorType
+from protocols.acme.pem import encode_chain
+
+
+class Download:
+    """Finds certificates of orders, with their chain."""
+
+    def __init__(self, *, database: Database, certificates: CertificateStore, includes_root: bool) -> None:
+        self._database = database
+        self._certificates = certificates
+        self._includes_root = includes_root
+
+    async def chain_pem(self, directory: Directory, signed: SignedByAccount, serial: int) -> bytes:
+        """The certificate and its issuers, PEM, in the order of a TLS server's chain.
+
+        The root stays away unless it is configured or the direct issuer: certbot refuses a chain of one certificate.
+        Raises NotFound, and unauthorized for another account's.
+        """
+        order = await self._database.read(
+            lambda connection: repository.find_order_of_certificate(connection, directory.key, serial)
+        )
+        if order is None:
+            raise NotFound("no such certificate")
+        if order.account_id != signed.account.id:
+            raise ACMEError(ErrorType.UNAUTHORIZED, "the certificate belongs to another account")
+        record = await self._certificates.find(directory.authority.id, serial)
+        if record.certificate_der is None:
+            raise NotFound("no such certificate")
+        issuers = _issuers(directory.authority, record)
+        if not self._includes_root and len(issuers) > 1:
+            issuers = issuers[:-1]
+        return encode_chain((record.certificate_der, *issuers))
+
+
+def _issuers(authority: Authority, record: CertificateRecord) -> tuple[bytes, ...]:
+    """The CA certificate that signed it and those above, root last."""
+    for previous in authority.previous:
+        if previous.id == record.issuer_certificate_id:
+            return (previous.certificate_der, *authority.chain_der)
+    if authority.certificate_der is None:
+        raise NotFound("the CA has no certificate")
+    return (authority.certificate_der, *authority.chain_der)
