@@ -144,6 +144,7 @@ class FakeCA:
 
     async def enroll(self, request: EnrollmentRequest) -> Issued | Pending:
         self.requests.append(request)
+        serial = 1000 + len(self.requests)
         if self.hold is not None:
             await self.hold
         if self.refusal is not None:
@@ -155,7 +156,6 @@ class FakeCA:
         assert request.subject is not None
         csr = x509.load_der_x509_csr(request.csr_der)
         now = self._clock.now()
-        serial = 1000 + len(self.requests)
         builder = (
             x509.CertificateBuilder()
             .subject_name(request.subject)
