@@ -8,15 +8,17 @@ by name (``twisted.plugin.getPlugins`` silently leaves out a module that does no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
+from twisted.plugin import IPlugin
 from zope.interface import Interface, implementer
 
 from cspd.audit.events import AuditLog
 from cspd.authority.interfaces import Authorities, CertificateStore, Issuance, Publication, Revocation, Status
+from cspd.authority.profile_values import Profile
 from cspd.clock import Clock
 from cspd.http.message import Route
 from cspd.jobs.values import Job
@@ -28,7 +30,7 @@ class IProtocolDeclaration(Interface):  # type: ignore[misc]  # zope.interface c
     """Marks declarations for ``getPlugins``."""
 
 
-@implementer(IProtocolDeclaration)
+@implementer(IPlugin, IProtocolDeclaration)
 @dataclass(frozen=True, kw_only=True)
 class ProtocolDeclaration:
     """Declares a protocol."""
@@ -70,6 +72,8 @@ class Services:
     status: Status
     publication: Publication
     certificates: CertificateStore
+    profiles: Mapping[str, Profile]
+    """Every profile by its id, authority templates among them."""
     audit: AuditLog
     public: PublicAddress
     tenants: frozenset[str]
@@ -91,11 +95,16 @@ class ProtocolService:
 
 @dataclass(frozen=True, kw_only=True)
 class EnrollmentURL:
-    """A URL to show to people (``make run``, ``cspctl status``), with a command that tries it (R-CEG-017)."""
+    """A URL to show to people (``make run``, ``cspctl status``), with a command that tries it (R-CEG-017).
+
+    ``{ca}`` in its texts stands for every issuing CA that is active, only those with ``profile`` if one is given; which
+    CAs there are is known to the store and not when a protocol is built.
+    """
 
     what: str
     url: str
     command: str = ""
+    profile: str = ""
 
 
 class ProtocolFactory(Protocol):

@@ -119,6 +119,9 @@ def _read_file(file: Path) -> Iterator[Profile | ProfileProblem]:
         return
     reported: set[ProfileProblem] = set()
     for profile_id, own in group.profiles.items():
+        if len(profile_id) > _MAX_ID or not _ID.fullmatch(profile_id):
+            rule = f"a profile id is at most {_MAX_ID} lower-case letters, digits and single hyphens"
+            yield ProfileProblem(file, f"profiles.{profile_id}", rule)
         try:
             yield _ProfileTable.model_validate({**group.defaults, **own}).profile(profile_id, group)
         except ValidationError as error:
@@ -141,12 +144,6 @@ def _lifetime(value: Any) -> CalendarDuration:
     if not isinstance(value, str):
         raise ValueError('write a lifetime such as "P1Y"')
     return CalendarDuration.parse(value)
-
-
-def _profile_id(value: str) -> str:
-    if len(value) > _MAX_ID or not _ID.fullmatch(value):
-        raise ValueError(f"a profile id is at most {_MAX_ID} lower-case letters, digits and single hyphens")
-    return value
 
 
 def _always_or_never(value: Presence) -> Presence:
@@ -232,11 +229,6 @@ class _ExtensionsTable(Section):
     ocsp_no_check: _AlwaysOrNever = Presence.NEVER
 
 
-class _LintExceptionTable(Section):
-    finding: str
-    reason: str
-
-
 class _ProfileTable(Section):
     """One ``[profiles.ID]``, with the defaults of its file."""
 
@@ -254,7 +246,8 @@ class _ProfileTable(Section):
     request_extensions: frozenset[_ExtensionID] = frozenset()
     extensions: _ExtensionsTable = _ExtensionsTable()
     key_types: Annotated[frozenset[KeyType], Field(min_length=1)]
-    lint_exceptions: tuple[_LintExceptionTable, ...] = ()
+    lint_exceptions: Annotated[dict[str, str], Field(default={})]
+    """The reason of each finding, by the linter's code."""
 
     @model_validator(mode="after")
     def _key_cert_sign_only_for_a_ca(self) -> _ProfileTable:
@@ -290,7 +283,9 @@ class _ProfileTable(Section):
             request_extensions=self.request_extensions,
             extensions=ExtensionPresence(**_fields(self.extensions)),
             key_types=self.key_types,
-            lint_exceptions=tuple(LintException(**_fields(exception)) for exception in self.lint_exceptions),
+            lint_exceptions=tuple(
+                LintException(finding=finding, reason=reason) for finding, reason in self.lint_exceptions.items()
+            ),
         )
 
 
@@ -301,7 +296,7 @@ class _GroupTable(Section):
     title: str
     category: ProfileCategory
     defaults: dict[str, Any] = Field(default={})
-    profiles: Annotated[dict[Annotated[str, AfterValidator(_profile_id)], dict[str, Any]], Field(min_length=1)]
+    profiles: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
 
 
 def _fields(table: Section) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from protocols.acme.nonces import Nonces
 from protocols.acme.orders import Orders
 from protocols.acme.revocation import AllowedReasons, CertificateRevocation
 from protocols.acme.tokens import Tokens
-from protocols.acme.urls import DirectoryURLs
+from protocols.acme.urls import directory_template
 from protocols.acme.validation import Validation
 
 RESUME_VALIDATIONS = "0/10 * * * * *"
@@ -38,8 +38,6 @@ RECOVER_ORDERS = "5/30 * * * * *"
 DELETE_USED_NONCES = "0 0/10 * * * *"
 """Schedules that nobody needs to configure."""
 
-DEMO_CA = "demo~issuing"
-"""The issuing CA that ``cspctl init --demo`` makes."""
 _COMMANDS = {
     "certbot": "REQUESTS_CA_BUNDLE=root.pem certbot certonly --standalone --server {url} -d NAME",
     "lego": "LEGO_CA_CERTIFICATES=root.pem lego --server {url} --email YOU --accept-tos --http -d NAME run",
@@ -189,14 +187,15 @@ def _challenge_types(configuration: ACMEConfig, services: Services) -> Sequence[
 
 
 def _enrollment_urls(configuration: ACMEConfig, services: Services) -> tuple[EnrollmentURL, ...]:
-    """One for each tenant, profile and client. Which CAs there are only the store knows, so theirs is a placeholder."""
-    ca = DEMO_CA if services.demo else "ORGANIZATION~CA"
+    """One for each tenant, profile and client; the daemon fills in the CAs."""
     urls = []
     for tenant in sorted(services.tenants):
         for profile in configuration.profiles:
-            url = DirectoryURLs(services.public.https, tenant, ca, profile).directory
+            url = directory_template(services.public.https, tenant, profile)
             urls += [
-                EnrollmentURL(what=f"ACME, {profile}, {client}", url=url, command=command.format(url=url))
+                EnrollmentURL(
+                    what=f"ACME, {profile}, {client}", url=url, command=command.format(url=url), profile=profile
+                )
                 for client, command in _COMMANDS.items()
             ]
     return tuple(urls)

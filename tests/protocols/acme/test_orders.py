@@ -317,7 +317,7 @@ def test_a_name_of_one_label_can_be_allowed() -> None:
 
 @pytest.mark.requirement("R-CEG-017")
 def test_directories_are_listed_with_a_command() -> None:
-    url = f"{PUBLIC}/acme/tenant1/demo~issuing/privatessl-tls-server/directory"
-    found = [shown.command for shown in Server(demo=True).service.enrollment_urls if shown.url == url]
+    url = f"{PUBLIC}/acme/tenant1/{{ca}}/privatessl-tls-server/directory"
+    found = [shown.command for shown in Server().service.enrollment_urls if shown.url == url]
     assert any(f"certbot certonly --standalone --server {url} -d NAME" in command for command in found)
     assert any(f"lego --server {url}" in command for command in found)

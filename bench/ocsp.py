@@ -1,0 +1,358 @@
+"""OCSP answers a second, as a share of what the HTTP server can do at all (issue 2, bench b).
+
+One process serves a trivial handler and OCSP, on the real HTTP server, store (SQLite), registry, status memory and key
+service; ``wrk`` asks for one after the other, in rounds, so that a busy machine slows both. Run from the top folder:
+
+    python -m bench.ocsp [--seconds 3] [--rounds 5] [--profile FILE.svg]
+
+Goals: kept answers 60 % of the floor, answers signed live with nonce by a P-256 responder 40 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import re
+import secrets
+import statistics
+import subprocess
+import sys
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from random import SystemRandom
+from typing import Any
+from urllib.parse import quote
+
+SERIALS = 1000
+NONCES = 4000
+FLOOR, KEPT_POST, KEPT_GET, LIVE = "floor", "kept, POST", "kept, GET", "live with nonce, POST"
+GOALS = {KEPT_POST: 0.60, KEPT_GET: 0.60, LIVE: 0.40}
+
+LUA = """
+local file = io.open("{path}", "rb")
+local requests, count, last = {{}}, 0, 0
+while true do
+  local length = file:read(4)
+  if not length then break end
+  local a, b, c, d = length:byte(1, 4)
+  count = count + 1
+  requests[count] = file:read(((a * 256 + b) * 256 + c) * 256 + d)
+end
+request = function()
+  last = last % count + 1
+  return requests[last]
+end
+"""
+
+
+def main() -> None:
+    """Serve in a child, measure with wrk, print the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--profile", type=Path, help="record the child with py-spy during the live rounds")
+    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve is not None:
+        serve(options.serve)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "bench.ocsp", "--serve", folder]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+            try:
+                assert server.stdout is not None
+                port = json.loads(server.stdout.readline())["port"]
+                measure(options, Path(folder), port, server.pid)
+            finally:
+                server.terminate()
+
+
+def measure(options: argparse.Namespace, folder: Path, port: int, pid: int) -> None:
+    """Rounds of all cases; prints medians and their share of the floor."""
+    cases = (FLOOR, KEPT_POST, KEPT_GET, LIVE)
+    rates: dict[str, list[float]] = {case: [] for case in cases}
+    for case in cases:
+        wrk(options, folder, port, case, 1)  # warm: every serial's answer is kept, the responder is made
+    for round_ in range(options.rounds):
+        for case in cases:
+            profiler = None
+            if options.profile is not None and case == LIVE and round_ == 0:
+                arguments = ["--pid", str(pid), "--duration", str(int(options.seconds)), "--output", options.profile]
+                profiler = subprocess.Popen(["py-spy", "record", *arguments], stdout=subprocess.DEVNULL)
+            rates[case].append(wrk(options, folder, port, case, options.seconds))
+            if profiler is not None:
+                profiler.wait()
+    floor = statistics.median(rates[FLOOR])
+    print(f"{'case':24} {'answers/s':>10} {'of floor':>9}  goal")
+    for case in cases:
+        rate = statistics.median(rates[case])
+        goal = f"{GOALS[case]:.0%} {'met' if rate / floor >= GOALS[case] else 'MISSED'}" if case in GOALS else ""
+        print(f"{case:24} {rate:10.0f} {rate / floor:9.1%}  {goal}")
+
+
+def wrk(options: argparse.Namespace, folder: Path, port: int, case: str, seconds: float) -> float:
+    """Answers a second of one case; every answer must be a 200."""
+    script = folder / f"{case}.lua"
+    script.write_text(LUA.format(path=folder / case))
+    load = ["-t1", f"-c{options.connections}", f"-d{max(1, round(seconds))}s", "-s", str(script)]
+    done = subprocess.run(["wrk", *load, f"http://127.0.0.1:{port}"], check=True, capture_output=True, text=True).stdout
+    assert "Non-2xx" not in done, done
+    assert "Socket errors" not in done, done
+    match = re.search(r"Requests/sec:\s+([\d.]+)", done)
+    assert match is not None, done
+    return float(match[1])
+
+
+# In the child.
+
+
+def serve(folder: Path) -> None:
+    """Serve on a free port of loopback and say which; writes what wrk sends into ``folder``."""
+    from twisted.internet import reactor  # noqa: TID251  # the daemon of this benchmark
+    from twisted.internet.defer import Deferred
+
+    failed: list[Any] = []
+
+    def fail(reason: Any) -> None:
+        failed.append(reason)
+        reactor.stop()  # type: ignore[attr-defined]
+
+    def begin() -> None:
+        Deferred.fromCoroutine(_start(reactor, folder)).addErrback(fail)
+
+    reactor.callWhenRunning(begin)  # type: ignore[attr-defined]
+    reactor.run()  # type: ignore[attr-defined]
+    for reason in failed:
+        reason.raiseException()
+
+
+async def _start(reactor: Any, folder: Path) -> None:
+    from cspd.audit.chain import HashChain
+    from cspd.authority.profiles import load_profiles
+    from cspd.authority.registry import AuthorityRegistry
+    from cspd.authority.responder_issuance import ResponderIssuance
+    from cspd.authority.responders import PROFILE, Responders
+    from cspd.authority.status import StatusService
+    from cspd.authority.urls import StatusURLs
+    from cspd.clock import SystemClock
+    from cspd.http.config import Limits
+    from cspd.http.message import Request, Response, Route
+    from cspd.http.router import Router
+    from cspd.http.server import HTTPFactory
+    from cspd.keys.encryption import MasterKey
+    from cspd.keys.service import KeyService
+    from cspd.keys.software import SoftwareKeys
+    from cspd.keys.threads import ThreadPool
+    from cspd.store.database import open_database
+    from cspd.store.tables import metadata
+    from protocols.ocsp.config import OCSPConfig
+    from protocols.ocsp.endpoint import OCSPEndpoint
+    from protocols.ocsp.service import OCSPService
+
+    url = f"sqlite:///{folder}/store.sqlite"
+    clock = SystemClock()
+    database = open_database(url, reactor=reactor)
+    database.start()
+    await database.write(metadata.create_all)
+    software = SoftwareKeys(
+        database=database,
+        clock=clock,
+        pool=ThreadPool("keys", 2, call_from_thread=reactor.callFromThread),
+        master_key=MasterKey(secrets.token_bytes(32), secrets.token_bytes),
+        random_bytes=secrets.token_bytes,
+    )
+    keys = KeyService(providers=[software], default="software", monotonic=reactor.seconds)
+    await keys.start()
+    registry = AuthorityRegistry(database, reactor)
+    status = StatusService(clock=clock, database=database, reactor=reactor)
+    status.start()
+    ca_certificate = await _make_ca(database, keys, clock)
+    await registry.refresh()
+    registry.start()
+    config = OCSPConfig(next_update=timedelta(hours=8))
+    issuance = ResponderIssuance(
+        clock=clock,
+        random_bytes=secrets.token_bytes,
+        database=database,
+        keys=keys,
+        profile=load_profiles([Path("conf/profiles")])[PROFILE],
+        urls=StatusURLs("http://pki.example"),
+        audit=HashChain(database, clock, "bench"),
+    )
+    responders = Responders(clock=clock, database=database, keys=keys, authorities=registry, issuance=issuance)
+    service = OCSPService(
+        clock=clock, authorities=registry, status=status, responders=responders, keys=keys, config=config
+    )
+    endpoint = OCSPEndpoint(service=service, clock=clock, config=config)
+    hello = Response(200, b"hello\n", ((b"content-type", b"text/plain"),))
+
+    async def floor(request: Request) -> Response:
+        return hello
+
+    router = Router([Route(methods=("GET",), path="/floor", handler=floor), *endpoint.routes()])
+    limits = Limits(listen_limit=0)
+    factory = HTTPFactory(router, limits, reactor=reactor, clock=clock, random=SystemRandom(), name="bench")
+    _write_requests(folder, ca_certificate)
+    port = reactor.listenTCP(0, factory, interface="127.0.0.1")
+    await _delay(reactor, 2)  # the memory of statuses has found the end of the change feed
+    print(json.dumps({"port": port.getHost().port}), flush=True)
+
+
+async def _make_ca(database: Any, keys: Any, clock: Any) -> Any:
+    """One P-256 CA with good certificates, straight into the store; gives its certificate."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.serialization import Encoding
+    from cryptography.x509.oid import NameOID
+    from sqlalchemy import Connection, insert
+
+    from cspd.authority.rows import NewCACertificate, insert_authority, insert_certificate
+    from cspd.authority.values import Authority, AuthorityKind, AuthorityState, CAReference
+    from cspd.keys.values import KeyType
+    from cspd.store.tables import certificates, organizations
+
+    key = await keys.generate(KeyType.EC_P256, label="bench")
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Bench CA")])
+    public_key = await keys.public_key(key)
+    now = clock.now().replace(microsecond=0)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=3650))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    )
+    certificate = await keys.sign(key, lambda private_key: builder.sign(private_key, hashes.SHA256()))
+    certificate_der = certificate.public_bytes(Encoding.DER)
+    authority_id, certificate_id = secrets.token_hex(16), secrets.token_hex(16)
+
+    def write(connection: Connection) -> None:
+        connection.execute(insert(organizations).values(name="bench", administrators=[], created_at=now))
+        insert_authority(
+            connection,
+            Authority(
+                id=authority_id,
+                reference=CAReference("bench", "ca"),
+                kind=AuthorityKind.ROOT,
+                state=AuthorityState.ACTIVE,
+                subject=name,
+                key_type=KeyType.EC_P256,
+                key=key,
+                certificate_id=certificate_id,
+                certificate=certificate,
+                certificate_der=certificate_der,
+                chain_der=(),
+                issuer_id=None,
+                ocsp_enabled=True,
+                ocsp_key_type=KeyType.EC_P256,
+                crl_days=None,
+                delta_crl_hours=None,
+                profiles=frozenset(),
+                created_at=now,
+            ),
+        )
+        insert_certificate(
+            connection,
+            authority_id,
+            NewCACertificate(
+                id=certificate_id,
+                certificate=certificate,
+                certificate_der=certificate_der,
+                chain_der=(),
+                key=key,
+                key_index=0,
+                created_at=now,
+            ),
+        )
+        common = {
+            "authority_id": authority_id,
+            "certificate_der": b"",
+            "issuer_certificate_id": certificate_id,
+            "profile": "bench",
+            "subject": "",
+            "names": "",
+            "public_key_sha256": "",
+            "not_before": now,
+            "not_after": now,
+            "issued_at": now,
+            "protocol": "bench",
+            "requester": "bench",
+            "state": "good",
+        }
+        connection.execute(insert(certificates), [{**common, "serial": serial_at(i)} for i in range(SERIALS)])
+
+    await database.write(write)
+    return certificate
+
+
+def serial_at(index: int) -> int:
+    """A serial number of 20 octets."""
+    return (1 << 152) + index
+
+
+def _write_requests(folder: Path, ca_certificate: Any) -> None:
+    """What wrk sends in each case: HTTP requests, each behind its length in four octets."""
+    import hashlib
+
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from cspd.authority.values import CACertificate
+    from protocols.ocsp.codec import HASH_ALGORITHMS, encode_request, nonce_extension
+    from protocols.ocsp.issuers import Issuer, Issuers
+    from protocols.ocsp.messages import CertID, OCSPRequest, SingleRequest
+
+    now = ca_certificate.not_valid_before_utc
+    issuer = Issuer.of(
+        CACertificate(
+            id="",
+            certificate_der=ca_certificate.public_bytes(Encoding.DER),
+            key=None,
+            not_before=now,
+            not_after=now,
+        )
+    )
+    algorithm_der = min(HASH_ALGORITHMS)
+    algorithm = HASH_ALGORITHMS[algorithm_der].value
+    hashed = [hashlib.new(algorithm, part).digest() for part in (issuer.name_der, issuer.public_key)]
+    singles = [SingleRequest(CertID(algorithm_der, *hashed, serial_at(index))) for index in range(SERIALS)]
+    assert Issuers([issuer]).find(singles[0].req_cert) is issuer
+    bare = [encode_request(OCSPRequest((single,))) for single in singles]
+    with_nonces = [
+        encode_request(OCSPRequest((singles[index % SERIALS],), (nonce_extension(secrets.token_bytes(32)),)))
+        for index in range(NONCES)
+    ]
+    for case, requests in {
+        FLOOR: [_get("/floor")],
+        KEPT_POST: [_post(request) for request in bare],
+        KEPT_GET: [_get(f"/ocsp/bench/ca/{quote(base64.b64encode(request), safe='')}") for request in bare],
+        LIVE: [_post(request) for request in with_nonces],
+    }.items():
+        (folder / case).write_bytes(b"".join(len(request).to_bytes(4, "big") + request for request in requests))
+
+
+def _get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: pki.example\r\n\r\n".encode()
+
+
+def _post(body: bytes) -> bytes:
+    head = (
+        "POST /ocsp/bench/ca HTTP/1.1\r\nHost: pki.example\r\nContent-Type: application/ocsp-request\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+async def _delay(reactor: Any, seconds: float) -> None:
+    from twisted.internet.task import deferLater
+
+    await deferLater(reactor, seconds, lambda: None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""``cspctl``: administers cspd, on its folder or through its socket.
+
+Each command, or group of commands, is a module of :mod:`cspd.admin.commands`. ``--config`` and ``--json`` may stand
+before or behind the command.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cspd.admin.commands import COMMANDS
+from cspd.admin.invocation import Invocation
+
+DEFAULT_CONFIG = Path("/etc/cspd/cspd.toml")
+
+
+def _take_config(context: click.Context, _: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        context.obj = replace(_invocation(context), config=value)
+
+
+def _take_json(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.obj = replace(_invocation(context), as_json=True)
+
+
+def _invocation(context: click.Context) -> Invocation:
+    if context.obj is None:
+        context.obj = Invocation(DEFAULT_CONFIG, as_json=False)
+    invocation: Invocation = context.obj
+    return invocation
+
+
+def _shared_options() -> list[click.Parameter]:
+    shared: dict[str, Any] = {"expose_value": False, "is_eager": True}
+    return [
+        click.Option(
+            ["--config"],
+            type=click.Path(dir_okay=False, path_type=Path),
+            callback=_take_config,
+            help=f"The configuration file of the daemon; {DEFAULT_CONFIG} if not given.",
+            envvar="CSPCTL_CONFIG",
+            **shared,
+        ),
+        click.Option(["--json"], is_flag=True, callback=_take_json, help="Answer with JSON, for scripts.", **shared),
+    ]
+
+
+def _share_options(command: click.Command) -> click.Command:
+    command.params.extend(_shared_options())
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            _share_options(inner)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Administer cspd, the public-key-infrastructure server."""
+    _invocation(context)
+
+
+for _command in COMMANDS:
+    main.add_command(_command)
+_share_options(main)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,280 @@
+"""The demonstration: a two-tier PKI that works at once, with settings that production refuses.
+
+Nothing in it is a default: every secret is made at random, and the folder is made once.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import SystemRandom
+from secrets import token_hex, token_urlsafe
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from twisted.internet.task import Clock as StandingClock
+
+from cspd.admin.installation import write_private
+from cspd.authority.certification import CACertifier
+from cspd.authority.creation import AuthorityCreation
+from cspd.authority.issuance import IssuancePipeline
+from cspd.authority.new_authorities import NewIssuingCA, NewRoot
+from cspd.authority.organizations import Organizations
+from cspd.authority.profiles import load_profiles
+from cspd.authority.values import AuthorityKind, CAReference, EnrollmentRequest, Issued, Requester
+from cspd.clock import SystemClock
+from cspd.config.model import RootConfig
+from cspd.config.secrets import Secrets, SecretStore
+from cspd.config.shipped import shipped_profiles
+from cspd.daemon.core import Core, build_core, store_url
+from cspd.daemon.offline import ImmediateDatabase, run
+from cspd.keys.values import KeyType
+from cspd.store import schema
+
+ORGANIZATION = "demo"
+TENANT = "demo"
+ROOT = CAReference(ORGANIZATION, "root")
+ISSUING = CAReference(ORGANIZATION, "issuing")
+TLS_PROFILE = "tls-server"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A PKCS#11 token that keeps the CAs' keys."""
+
+    module: str
+    label: str
+    pin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """What ``cspctl init --demo`` can be told."""
+
+    bind: str = "127.0.0.1"
+    hostname: str = "localhost"
+    http_port: int = 8080
+    https_port: int = 8443
+    store_url: str = "sqlite:///store.sqlite"
+    token: Token | None = None
+
+
+def fill_demo(folder: Path, options: DemoOptions, *, user: str) -> None:
+    """Make the demonstration in an empty folder; raises Refused, ValueError, OSError for what does not work."""
+    state, pki = folder / "state", folder / "pki"
+    for each in (state, pki, folder / "conf.d"):
+        each.mkdir(mode=0o700)
+    store = SecretStore(state / "secrets")
+    store.set("software-master-key", token_hex(32).encode())
+    if options.token is not None:
+        store.set("token-pin", options.token.pin.encode())
+    text = demo_configuration(options)
+    write_private(folder / "cspd.toml", text.encode(), 0o640)
+    root = RootConfig.model_validate(tomllib.loads(text))
+    secrets = Secrets(folder=folder, store=store, environment={})
+    url = store_url(root.store, state, secrets)
+    schema.upgrade(url)
+    database = ImmediateDatabase(url)
+    try:
+        core = build_core(
+            root,
+            secrets=secrets,
+            database=database,
+            reactor=StandingClock(),
+            clock=SystemClock(),
+            random=SystemRandom(),
+            call_from_thread=None,
+        )
+        run(_make_pki(core, pki, options, Requester(protocol="cspctl", identity=user)))
+    finally:
+        database.close()
+    write_private(folder / "demo.toml", _demo_facts(options).encode())
+
+
+async def _make_pki(core: Core, pki: Path, options: DemoOptions, requester: Requester) -> None:
+    await core.keys.start()
+    profiles = load_profiles([shipped_profiles()])
+    urls = core.urls
+    organizations = Organizations(
+        clock=core.clock, database=core.database, audit=core.audit, is_tenant=lambda name: name == requester.identity
+    )
+    certifier = CACertifier(clock=core.clock, random=core.random, keys=core.keys, profiles=profiles, urls=urls)
+    creation = AuthorityCreation(
+        clock=core.clock,
+        database=core.database,
+        keys=core.keys,
+        certifier=certifier,
+        registry=core.authorities,
+        profiles=profiles,
+        audit=core.audit,
+    )
+    await organizations.create(ORGANIZATION, requester)
+    administrators = (requester.identity,)
+    top = await creation.create_root(
+        NewRoot(
+            reference=ROOT,
+            key_type=KeyType.EC_P384,
+            subject=_name("cspd demo root"),
+            administrators=administrators,
+            crl_days=7,
+        ),
+        requester,
+    )
+    issuing = await creation.create_issuing(
+        NewIssuingCA(
+            reference=ISSUING,
+            issuer=ROOT.ca_id,
+            key_type=KeyType.EC_P256,
+            subject=_name("cspd demo issuing"),
+            profiles=tuple(each.id for each in profiles.values() if each.may_be_enabled_on(AuthorityKind.ISSUING)),
+            administrators=administrators,
+            ocsp_key_type=KeyType.EC_P256,
+            crl_days=1,
+            delta_crl_hours=1,
+        ),
+        requester,
+    )
+    assert top.certificate_der is not None
+    assert issuing.certificate_der is not None
+    (pki / "root.pem").write_bytes(_pem([top.certificate_der]))
+    (pki / "issuing.pem").write_bytes(_pem([issuing.certificate_der]))
+    pipeline = IssuancePipeline(
+        clock=core.clock,
+        random=core.random,
+        database=core.database,
+        keys=core.keys,
+        authorities=core.authorities,
+        profiles=profiles,
+        audit=core.audit,
+        urls=urls,
+    )
+    await _make_tls_certificate(pipeline, pki, options, requester)
+    await core.keys.stop()
+
+
+async def _make_tls_certificate(
+    pipeline: IssuancePipeline, pki: Path, options: DemoOptions, requester: Requester
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    names: list[x509.GeneralName] = [x509.DNSName(name) for name in dict.fromkeys(("localhost", options.hostname))]
+    addresses = dict.fromkeys(("127.0.0.1", options.bind))
+    names += [x509.IPAddress(ipaddress.ip_address(each)) for each in addresses if each not in ("0.0.0.0", "::")]  # noqa: S104  # not bound, left out
+    request = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, options.hostname)]))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    issued = await pipeline.enroll(
+        EnrollmentRequest(
+            ca=ISSUING, profile=TLS_PROFILE, requester=requester, csr_der=request.public_bytes(Encoding.DER)
+        )
+    )
+    assert isinstance(issued, Issued)
+    key_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    write_private(pki / "tls.key", key_pem)
+    (pki / "tls.pem").write_bytes(_pem([issued.certificate_der, *issued.chain_der]))
+
+
+def demo_configuration(options: DemoOptions) -> str:
+    """The text of the demonstration's ``cspd.toml``."""
+    interface = f"[{options.bind}]" if ":" in options.bind else options.bind
+    return f'''\
+# The demonstration that `cspctl init --demo` made. What it allows is for trying out only.
+# The reference configuration, conf/cspd.toml, explains every key.
+
+[server]
+mode = "demo"
+hostname = "{options.hostname}"
+public_http = "http://{options.hostname}:{options.http_port}"
+public_https = "https://{options.hostname}:{options.https_port}"
+state = "state"
+
+[tenants]
+ids = ["{TENANT}"]
+
+[log]
+format = "text"
+
+[store]
+{_store(options)}
+[keys]
+default = "{"token" if options.token else "software"}"
+
+[keys.software]
+master_key = {{ store = "software-master-key" }}
+{_token(options)}
+[listeners.http]
+endpoint = "tcp:{options.http_port}:interface={interface}"
+protocols = ["ocsp", "repository"]
+
+[listeners.https]
+endpoint = "tcp:{options.https_port}:interface={interface}"
+protocols = ["acme", "ocsp", "repository"]
+
+[listeners.https.tls]
+certificate = "pki/tls.pem"
+key = "pki/tls.key"
+
+[protocols.acme]
+profiles = ["tls-server", "privatessl-tls-server"]
+# Validation on loopback and the name localhost, so that `lego -d localhost` works at once.
+allow_addresses = ["127.0.0.0/8"]
+single_label_names = ["localhost"]
+
+[protocols.ocsp]
+
+[protocols.repository]
+'''
+
+
+def _store(options: DemoOptions) -> str:
+    tls = '\ntls = { mode = "disable" }' if options.store_url.startswith("postgresql") else ""
+    return f"url = {json.dumps(options.store_url)}{tls}\n"
+
+
+def _token(options: DemoOptions) -> str:
+    if options.token is None:
+        return ""
+    return f"""
+[keys.pkcs11.token]
+module = {json.dumps(options.token.module)}
+token_label = {json.dumps(options.token.label)}
+pin = {{ store = "token-pin" }}
+"""
+
+
+def _demo_facts(options: DemoOptions) -> str:
+    base = f"https://{options.hostname}:{options.https_port}"
+    return f'''\
+# Made at random by `cspctl init --demo`; of this demonstration alone.
+trust_anchor = "pki/root.pem"
+tenant = "{TENANT}"
+acme_directory = "{base}/acme/{TENANT}/{ISSUING}/{TLS_PROFILE}/directory"
+
+[secrets]
+# For protocols that authenticate clients by a shared secret.
+enrollment_challenge = "{token_urlsafe(24)}"
+'''
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "cspd demo"),
+            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
+        ]
+    )
+
+
+def _pem(certificates_der: Sequence[bytes]) -> bytes:
+    return b"".join(
+        x509.load_der_x509_certificate(certificate).public_bytes(Encoding.PEM) for certificate in certificates_der
+    )

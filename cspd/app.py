@@ -1,0 +1,260 @@
+"""The service tree: configuration in, running daemon out. ``twistd cspd --config FILE`` comes in here.
+
+Failures at start are raised where ``twistd`` sees them, so that it exits with a status other than 0 and a plain message
+(``spec/platform.md`` 2.24): the configuration in :func:`makeService`, ports in ``privilegedStartService``, store, keys
+and protocols in ``startService``, which lets the reactor turn until they have answered.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import signal
+import sys
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from random import SystemRandom
+from types import TracebackType
+from typing import Any
+
+from twisted.application.service import IProcess, Service
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, UNIXServerEndpoint
+from twisted.logger import ILogObserver, Logger
+from twisted.python.failure import Failure
+from twisted.python.usage import Options as CommandLine
+
+from cspd.clock import SystemClock
+from cspd.config.configuration import Configuration
+from cspd.config.loader import load_configuration
+from cspd.config.problems import ConfigurationRefused, Problem
+from cspd.daemon.announcement import announce
+from cspd.daemon.core import build_core, store_url
+from cspd.daemon.deployment import build_deployment
+from cspd.daemon.listeners import Address, CannotListen, Listeners
+from cspd.daemon.lock import StateInUse, StateLock
+from cspd.daemon.running import Parts, Running
+from cspd.daemon.schedule import Schedule
+from cspd.daemon.serving import build_serving, wanted_listeners
+from cspd.jobs.scheduler import Scheduler
+from cspd.logs import LevelFilter, LogWriter, as_json, as_text
+from cspd.refusals import Refused
+from cspd.store import schema
+from cspd.store.database import open_database
+
+START_TURN_SECONDS = 0.05
+
+
+class StartRefused(Exception):
+    """The daemon cannot start; the text is for the operator, who gets no traceback."""
+
+
+class Options(CommandLine):
+    """The command line of ``twistd cspd``."""
+
+    optParameters = [  # noqa: RUF012  # twisted.python.usage reads it from the class
+        ["config", "c", "/etc/cspd/cspd.toml", "The configuration file."],
+    ]
+
+
+def makeService(options: Mapping[str, Any]) -> CSPDService:
+    """Build the service that ``twistd`` runs; raises :class:`StartRefused` with every problem of the configuration."""
+    from twisted.internet import reactor  # noqa: TID251  # twistd has chosen it by now
+
+    _print_refusals_plainly()
+    path = Path(options["config"])
+    try:
+        configuration = load_configuration(path, environment=os.environ, clock=SystemClock())
+    except ConfigurationRefused as refused:
+        raise StartRefused(_report(refused)) from None
+    return CSPDService(configuration, reactor)
+
+
+class CSPDService(Service):
+    """The daemon as ``twistd`` sees it: a service, its signals, and the log."""
+
+    name = "cspd"
+    _log = Logger()
+
+    def __init__(self, configuration: Configuration, reactor: Any) -> None:
+        self._configuration = configuration
+        self._reactor = reactor
+        self._owner = owner_of(configuration)
+        self._lock = StateLock(configuration.state)
+        self._writer = LogWriter(levels=LevelFilter(), stream=sys.__stdout__)
+        self._listeners = Listeners(lambda address: endpoint_of(address, reactor))
+        self._running: Running | None = None
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Give the application our log observer, and the user to become."""
+        self._apply_log(self._configuration)
+        parent.setComponent(ILogObserver, self._writer)
+        process = IProcess(parent)
+        process.uid, process.gid = self._owner
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]  # Twisted has no types here
+
+    def privilegedStartService(self) -> None:
+        """Take the state folder and bind the ports, perhaps as root (R-PLAT-005)."""
+        super().privilegedStartService()  # type: ignore[no-untyped-call]  # Twisted has no types here
+        try:
+            self._lock.acquire(self._owner)
+            self._listeners.bind(wanted_listeners(self._configuration))
+        except (StateInUse, CannotListen, OSError) as error:
+            raise self._refused(str(error)) from None
+
+    def startService(self) -> None:
+        """Start everything, and only then accept connections; raises :class:`StartRefused`."""
+        os.umask(int(self._configuration.root.server.umask, 8))
+        try:
+            self._running = self._build()
+            self._turn_until(self._running.start(self._configuration))
+        except ConfigurationRefused as refused:
+            raise self._refused(_report(refused)) from None
+        except (Refused, ValueError, OSError) as error:
+            raise self._refused(str(error)) from None
+        super().startService()  # type: ignore[no-untyped-call]  # Twisted has no types here
+        self._take_signals()
+        for warning in self._configuration.warnings:
+            self._log.warn("{warning}", warning=str(warning), event="configuration-warning")
+        announce(self._running.addresses, self._running.deployment.enrollment_urls)
+
+    def stopService(self) -> Deferred[None]:
+        """Let running requests end, then stop everything (R-PLAT-006)."""
+        super().stopService()  # type: ignore[no-untyped-call]  # Twisted has no types here
+
+        async def stop() -> None:
+            if self._running is not None:
+                await self._running.stop()
+            self._lock.release()
+
+        return Deferred.fromCoroutine(stop())
+
+    def reload(self) -> tuple[Problem, ...]:
+        """Take the configuration as it is now; returns its warnings, or raises ConfigurationRefused."""
+        assert self._running is not None, "not started"
+        warnings = tuple(self._running.reload())
+        self._log.info("the configuration was reloaded", event="reloaded")
+        for warning in warnings:
+            self._log.warn("{warning}", warning=str(warning), event="configuration-warning")
+        return warnings
+
+    def _build(self) -> Running:
+        configuration, reactor = self._configuration, self._reactor
+        url = store_url(configuration.root.store, configuration.state, configuration.secrets)
+        schema.upgrade(url)
+        database = open_database(url, reactor=reactor, readers=configuration.root.store.readers)
+        core = build_core(
+            configuration.root,
+            secrets=configuration.secrets,
+            database=database,
+            reactor=reactor,
+            clock=SystemClock(),
+            random=SystemRandom(),
+            call_from_thread=reactor.callFromThread,
+        )
+        parts = Parts(
+            load=lambda: load_configuration(configuration.path, environment=os.environ, clock=SystemClock()),
+            deploy=lambda new: build_deployment(new, core),
+            factories=lambda deployment: build_serving(
+                deployment, reactor=reactor, clock=core.clock, random=core.random
+            ),
+            apply_levels=self._apply_log,
+        )
+        owner = f"{configuration.root.server.node_name}-{os.getpid()}-{core.random.randbytes(4).hex()}"
+        schedule = Schedule(Scheduler(reactor, core.clock, database, owner))
+        return Running(parts=parts, core=core, jobs=schedule, listeners=self._listeners, database=database)
+
+    def _turn_until(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let the reactor turn until ``work`` is done; no port accepts connections yet."""
+        results: list[object] = []
+        waiting = Deferred.fromCoroutine(work)
+        waiting.addBoth(results.append)
+        give_up = self._reactor.callLater(
+            self._configuration.root.server.start_timeout.total_seconds(), lambda: waiting.cancel()
+        )
+        while not results:
+            self._reactor.iterate(START_TURN_SECONDS)
+        if give_up.active():
+            give_up.cancel()
+        if isinstance(results[0], Failure):
+            results[0].raiseException()
+
+    def _take_signals(self) -> None:
+        """SIGHUP reloads, SIGUSR1 opens the log anew, SIGTERM and SIGINT stop with exit status 0."""
+        from_thread = self._reactor.callFromThread
+        signal.signal(signal.SIGHUP, lambda *_: from_thread(self._reload_on_signal))
+        signal.signal(signal.SIGUSR1, lambda *_: from_thread(self._writer.reopen))
+
+        def take_over() -> None:  # the reactor has set its own by then; with these twistd would die of the signal
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: from_thread(self._stop_on_signal))
+
+        self._reactor.callWhenRunning(take_over)
+
+    def _reload_on_signal(self) -> None:
+        try:
+            self.reload()
+        except ConfigurationRefused as refused:
+            self._log.error(
+                "the configuration was not reloaded, the old one stays active:\n{report}",
+                report=_report(refused),
+                event="reload-refused",
+            )
+        except Exception:
+            self._log.failure("the configuration was not reloaded, the old one stays active", event="reload-refused")
+
+    def _stop_on_signal(self) -> None:
+        if self.running:
+            self._reactor.stop()
+
+    def _apply_log(self, configuration: Configuration) -> None:
+        log = configuration.root.log
+        self._writer.levels.change(log.level, {"log_legacy": "WARN", **log.levels})  # Twisted's ports talk a lot
+        self._writer.as_line = as_text if log.format == "text" else as_json
+        if configuration.log_file is not None:
+            self._writer.open(configuration.log_file, self._owner)
+
+    def _refused(self, reason: str) -> StartRefused:
+        self._log.critical("cspd does not start: {reason}", reason=reason, event="start-refused")
+        self._listeners.unbind()
+        self._lock.release()
+        return StartRefused(reason)
+
+
+def endpoint_of(address: Address, reactor: Any) -> Any:
+    """The server endpoint (IStreamServerEndpoint) of an address; a Unix socket is for its owner alone."""
+    if isinstance(address, Path):
+        return UNIXServerEndpoint(  # type: ignore[no-untyped-call]  # Twisted has no types here
+            reactor, str(address), mode=0o600, wantPID=True
+        )
+    host, port = address
+    endpoint = TCP6ServerEndpoint if ":" in host else TCP4ServerEndpoint
+    return endpoint(reactor, port, backlog=1024, interface=host)
+
+
+def owner_of(configuration: Configuration) -> tuple[int | None, int | None]:
+    """The numbers of the user and group that ``[server] uid`` and ``gid`` name."""
+    uid, gid = configuration.root.server.uid, configuration.root.server.gid
+    return (
+        pwd.getpwnam(uid).pw_uid if isinstance(uid, str) else uid,
+        grp.getgrnam(gid).gr_gid if isinstance(gid, str) else gid,
+    )
+
+
+def _report(refused: ConfigurationRefused) -> str:
+    count = len(refused.problems)
+    return f"{refused}\n{count} problem{'s' if count != 1 else ''} found."
+
+
+def _print_refusals_plainly() -> None:
+    """Show the operator a :class:`StartRefused` without its traceback."""
+    former = sys.excepthook
+
+    def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, StartRefused):
+            print(error, file=sys.__stderr__)  # sys.stderr goes to the log by now
+        else:
+            former(kind, error, trace)
+
+    sys.excepthook = show

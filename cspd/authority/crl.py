@@ -1,0 +1,238 @@
+"""What a CRL contains, read from the store (RFC 5280, 5).
+
+A CA has one full CRL for each of its keys: the certificates that a key signed are revoked by a CRL of the same key. RFC
+5280 6.3.3 (f) would allow the new key to sign one CRL for all, but validators look for the CRL's signer in the path of
+the certificate, where only the old CA certificate is. The first key's CRL is ``crl.crl``, the next ``crl-1.crl``.
+
+The functions here run in a database thread and do the encoding of entries there too, away from the reactor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    delete,
+    func,
+    literal_column,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
+
+from cspd.authority.change_feed import last_sequence
+from cspd.authority.crl_encoding import CRLEntry, encode_entry
+from cspd.authority.values import CertificateState, PublishedCRL, RevocationReason
+from cspd.refusals import Conflict
+from cspd.store.tables import authorities, authority_certificates, certificates, crls, status_changes
+
+COMMIT_DELAY = timedelta(minutes=5)
+"""How long before a CRL a change may have got its number without being committed yet (see ``change_feed``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The certificates that one key of a CA signed."""
+
+    authority_id: str
+    key_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class CRLContent:
+    """Everything of a CRL but its signature, as one look at the store gave it."""
+
+    number: int
+    base_number: int | None
+    """Of a delta CRL: the full one that it completes."""
+    status_sequence: int
+    entries: tuple[bytes, ...]
+    """Encoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class CRLState:
+    """How new a stored CRL is."""
+
+    number: int
+    this_update: datetime
+    next_update: datetime
+    status_sequence: int
+
+
+def read_full(connection: Connection, scope: Scope, *, this_update: datetime, interval: timedelta) -> CRLContent:
+    """All certificates of the scope that are revoked or held.
+
+    An expired one leaves after it was on a CRL issued beyond its end (RFC 5280, 3.3): it is kept for one interval
+    more, and until there was a CRL after its end, should CRLs have come late.
+    """
+    number = _next_number(connection, scope)
+    sequence = last_sequence(connection, scope.authority_id)
+    query = _revoked(scope)
+    newest = _newest_full(connection, scope)
+    if newest is not None:
+        query = query.where(certificates.c.not_after >= min(this_update - interval, newest))
+    return CRLContent(number, None, sequence, tuple(_encoded(connection, query, this_update)))
+
+
+def read_delta(connection: Connection, scope: Scope, *, this_update: datetime) -> CRLContent:
+    """The changes since the oldest full CRL that relying parties may still use (RFC 5280, 5.2.4).
+
+    A certificate that is good again is listed with removeFromCRL. Raises Conflict if there is no full CRL to complete.
+    """
+    number = _next_number(connection, scope)
+    sequence = last_sequence(connection, scope.authority_id)
+    base = connection.execute(
+        select(crls.c.number, crls.c.status_sequence, crls.c.this_update)
+        .where(_in_scope(scope), crls.c.is_delta.is_(False), crls.c.next_update > this_update)
+        .order_by(crls.c.number)
+        .limit(1)
+    ).one_or_none()
+    if base is None:
+        raise Conflict("there is no full CRL for a delta CRL to complete")
+    changed = select(status_changes.c.serial).where(
+        status_changes.c.authority_id == scope.authority_id,
+        or_(
+            status_changes.c.sequence > base.status_sequence,
+            status_changes.c.changed_at >= base.this_update - COMMIT_DELAY,
+        ),
+    )
+    query = _of_scope(scope).where(certificates.c.serial.in_(changed))
+    return CRLContent(number, base.number, sequence, tuple(_encoded(connection, query, this_update)))
+
+
+def store(connection: Connection, scope: Scope, crl: PublishedCRL) -> None:
+    """Write a signed CRL; what nobody needs any more goes.
+
+    Numbers are given here: raises Conflict when another node has published meanwhile, and the caller reads again.
+    """
+    connection.execute(select(authorities.c.id).where(authorities.c.id == scope.authority_id).with_for_update())
+    if crl.number != _next_number(connection, scope):
+        raise Conflict(f"CRL number {crl.number} is taken")
+    connection.execute(
+        crls.insert().values(
+            authority_id=crl.authority_id,
+            key_index=crl.key_index,
+            is_delta=crl.is_delta,
+            number=crl.number,
+            base_number=crl.base_number,
+            this_update=crl.this_update,
+            next_update=crl.next_update,
+            status_sequence=crl.status_sequence,
+            entries=crl.entries,
+            crl_der=crl.crl_der,
+        )
+    )
+    older = (_in_scope(scope), crls.c.is_delta.is_(crl.is_delta), crls.c.number < crl.number)
+    connection.execute(delete(crls).where(*older, or_(crls.c.is_delta, crls.c.next_update <= crl.this_update)))
+    # a full CRL that delta CRLs still complete is needed for its number only
+    connection.execute(update(crls).where(*older, func.length(crls.c.crl_der) > 0).values(crl_der=b""))
+
+
+def read_newest(connection: Connection) -> Sequence[tuple[Scope, bool, int]]:
+    """Scope, whether delta, and number of the CRLs to be served."""
+    query = select(crls.c.authority_id, crls.c.key_index, crls.c.is_delta, func.max(crls.c.number)).group_by(
+        crls.c.authority_id, crls.c.key_index, crls.c.is_delta
+    )
+    return [(Scope(row[0], row[1]), row[2], row[3]) for row in connection.execute(query)]
+
+
+def read_state(connection: Connection, scope: Scope, *, is_delta: bool) -> CRLState | None:
+    """What is known of the newest CRL of that kind, without its bytes."""
+    row = connection.execute(
+        select(crls.c.number, crls.c.this_update, crls.c.next_update, crls.c.status_sequence)
+        .where(_in_scope(scope), crls.c.is_delta.is_(is_delta))
+        .order_by(crls.c.number.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else CRLState(*row)
+
+
+def read_published(connection: Connection, scope: Scope, *, is_delta: bool) -> PublishedCRL | None:
+    """The newest CRL of that kind."""
+    query = select(crls).where(_in_scope(scope), crls.c.is_delta.is_(is_delta)).order_by(crls.c.number.desc()).limit(1)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    return PublishedCRL(
+        authority_id=row.authority_id,
+        key_index=row.key_index,
+        is_delta=row.is_delta,
+        number=row.number,
+        base_number=row.base_number,
+        this_update=row.this_update,
+        next_update=row.next_update,
+        status_sequence=row.status_sequence,
+        entries=row.entries,
+        crl_der=row.crl_der,
+        entity_tag=sha256(row.crl_der).hexdigest(),
+    )
+
+
+def _in_scope(scope: Scope) -> ColumnElement[bool]:
+    return (crls.c.authority_id == scope.authority_id) & (crls.c.key_index == scope.key_index)
+
+
+def _next_number(connection: Connection, scope: Scope) -> int:
+    """Full and delta CRLs of a scope share one sequence (RFC 5280, 5.2.3)."""
+    query = select(func.coalesce(func.max(crls.c.number), 0)).where(_in_scope(scope))
+    return int(connection.execute(query).scalar_one()) + 1
+
+
+_Columns = Select[str, str, datetime | None, str | None, datetime | None]
+
+
+def _of_scope(scope: Scope) -> _Columns:
+    signers = select(authority_certificates.c.id).where(
+        authority_certificates.c.authority_id == scope.authority_id,
+        authority_certificates.c.key_index == scope.key_index,
+    )
+    return (
+        select(
+            type_coerce(certificates.c.serial, String),  # hexadecimal digits as stored
+            certificates.c.state,
+            certificates.c.revoked_at,
+            certificates.c.revocation_reason,
+            certificates.c.invalidity_date,
+        )
+        .where(certificates.c.authority_id == scope.authority_id, certificates.c.issuer_certificate_id.in_(signers))
+        .order_by(certificates.c.serial)
+    )
+
+
+def _revoked(scope: Scope) -> _Columns:
+    # the literal is the predicate of the partial index, which a bound parameter would not match
+    return _of_scope(scope).where(
+        literal_column("certificates.state <> 'good'"),
+        certificates.c.state.in_([CertificateState.REVOKED.value, CertificateState.HELD.value]),
+    )
+
+
+def _newest_full(connection: Connection, scope: Scope) -> datetime | None:
+    query = select(func.max(crls.c.this_update)).where(_in_scope(scope), crls.c.is_delta.is_(False))
+    newest: datetime | None = connection.execute(query).scalar_one()
+    return newest
+
+
+def _encoded(connection: Connection, query: _Columns, this_update: datetime) -> Iterator[bytes]:
+    for serial, state, revoked_at, reason, invalidity_date in connection.execute(query):
+        if state == CertificateState.RESERVED.value:
+            continue
+        if revoked_at is None or reason is None:  # good; only in a delta CRL: released from hold
+            entry = CRLEntry(serial=int(serial, 16), revoked_at=this_update, reason=RevocationReason.REMOVE_FROM_CRL)
+        else:
+            entry = CRLEntry(
+                serial=int(serial, 16),
+                revoked_at=revoked_at,
+                reason=RevocationReason(reason),
+                invalidity_date=invalidity_date,
+            )
+        yield encode_entry(entry)

@@ -1,0 +1,1 @@
+"""The pieces that ``cspd.app`` builds the running daemon of."""

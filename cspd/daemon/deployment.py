@@ -1,0 +1,127 @@
+"""The half of the daemon that a reload replaces: protocols, their routes and jobs, by one configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from twisted.internet.defer import maybeDeferred
+from twisted.logger import Logger
+
+from cspd.authority.issuance import IssuancePipeline
+from cspd.config.configuration import Configuration
+from cspd.config.problems import ConfigurationRefused, Problem
+from cspd.config.protocols import ProtocolUnavailable, load_object
+from cspd.daemon.core import Core
+from cspd.http.message import Route
+from cspd.jobs.cron import Cron, CronError
+from cspd.jobs.values import Job
+from cspd.plugin import EnrollmentURL, ProtocolService, PublicAddress, Services
+from cspd.refusals import Refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """Protocols that were built by a configuration."""
+
+    configuration: Configuration
+    protocols: Mapping[str, ProtocolService]
+    core_jobs: Sequence[Job] = ()
+
+    _log: ClassVar[Logger] = Logger()
+
+    def routes(self, listener: str) -> Sequence[Route]:
+        """What the listener of that name serves."""
+        names = self.configuration.root.listeners[listener].protocols
+        return [route for name in names for route in self.protocols[name].routes]
+
+    @property
+    def jobs(self) -> Sequence[Job]:
+        """The jobs of the core and of all protocols."""
+        return [*self.core_jobs, *(job for protocol in self.protocols.values() for job in protocol.jobs)]
+
+    @property
+    def enrollment_urls(self) -> Sequence[EnrollmentURL]:
+        """Where clients go, with commands to try (R-CEG-017)."""
+        return [url for protocol in self.protocols.values() for url in protocol.enrollment_urls]
+
+    def start(self) -> None:
+        """Call before requests arrive. A protocol that does not start is logged; the others go on (R-PLAT-009)."""
+        for name, protocol in self.protocols.items():
+            if protocol.start is not None:
+                try:
+                    protocol.start()
+                except Exception:
+                    self._log.failure("protocol {protocol} did not start", protocol=name)
+
+    async def stop(self) -> None:
+        """Call when no request arrives any more."""
+        for name, protocol in self.protocols.items():
+            if protocol.stop is not None:
+                try:
+                    await maybeDeferred(protocol.stop)
+                except Exception:
+                    self._log.failure("protocol {protocol} did not stop", protocol=name)
+
+
+def build_deployment(configuration: Configuration, core: Core) -> Deployment:
+    """Build every protocol; raises :class:`ConfigurationRefused`, which names all that cannot be built."""
+    services = _services(configuration, core)
+    built: dict[str, ProtocolService] = {}
+    problems: list[Problem] = []
+    for name, protocol in configuration.protocols.items():
+        try:
+            factory: Any = load_object(protocol.declaration, protocol.declaration.factory)
+            built[name] = factory(protocol.settings, services)
+        except (ProtocolUnavailable, Refused) as error:
+            problems.append(Problem(what=str(error), key=("protocols", name), file=configuration.path))
+    deployment = Deployment(configuration=configuration, protocols=built, core_jobs=core.jobs)
+    problems += [Problem(what=each, file=configuration.path) for each in _job_faults(deployment.jobs)]
+    if problems:
+        raise ConfigurationRefused(problems)
+    return deployment
+
+
+def _job_faults(jobs: Sequence[Job]) -> Iterator[str]:
+    names: set[str] = set()
+    for job in jobs:
+        if job.name in names:
+            yield f"two jobs are named {job.name}"
+        names.add(job.name)
+        try:
+            Cron.parse(job.schedule)
+        except CronError as error:
+            yield f"the schedule of the job {job.name} is not one: {error}"
+
+
+def _services(configuration: Configuration, core: Core) -> Services:
+    server = configuration.root.server
+    issuance = IssuancePipeline(
+        clock=core.clock,
+        random=core.random,
+        database=core.database,
+        keys=core.keys,
+        authorities=core.authorities,
+        profiles=configuration.profiles,
+        audit=core.audit,
+        urls=core.urls,
+    )
+    return Services(
+        reactor=core.reactor,
+        clock=core.clock,
+        random=core.random,
+        database=core.database,
+        keys=core.keys,
+        authorities=core.authorities,
+        issuance=issuance,
+        revocation=core.revocation,
+        status=core.status,
+        publication=core.publication,
+        certificates=core.certificates,
+        profiles=configuration.profiles,
+        audit=core.audit,
+        public=PublicAddress(http=server.http_url, https=server.https_url),
+        tenants=frozenset(configuration.root.tenants.ids),
+        demo=configuration.is_demo,
+    )

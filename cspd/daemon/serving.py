@@ -1,0 +1,96 @@
+"""What answers on a listener: a router over the protocols' routes, HTTP's limits, TLS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from cspd.clock import Clock
+from cspd.config.configuration import Configuration
+from cspd.config.problems import ConfigurationRefused, Problem
+from cspd.daemon.deployment import Deployment
+from cspd.daemon.listeners import Wanted
+from cspd.daemon.tls import load_tls
+from cspd.http.router import RouteConflict, Router
+from cspd.http.server import HTTPFactory
+
+
+class Serving:
+    """Makes the connections of one listener; implements :class:`cspd.daemon.listeners.DrainingFactory`."""
+
+    _log = Logger()
+
+    def __init__(self, http: HTTPFactory, *, outermost: Any, reactor: Any, grace: timedelta) -> None:
+        """``outermost`` is the factory that builds connections: ``http`` itself, or TLS around it."""
+        self._http = http
+        self._outermost = outermost
+        self._reactor = reactor
+        self._grace = grace
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """See :class:`twisted.internet.interfaces.IProtocolFactory`."""
+        return self._outermost.buildProtocol(addr)
+
+    def drain(self) -> Deferred[None]:
+        """Let running requests end within the grace, then cut them off."""
+        drained = self._http.drain()
+        cut_off = self._reactor.callLater(self._grace.total_seconds(), self._cut_off)
+
+        def ended(_: object) -> None:
+            if cut_off.active():
+                cut_off.cancel()
+
+        drained.addBoth(ended)
+        return drained
+
+    def _cut_off(self) -> None:
+        self._log.warn(
+            "listener {listener}: {count} connections outlived the graceful timeout and are cut off",
+            listener=self._http.name,
+            count=self._http.connections,
+        )
+        self._http.abandon()
+
+
+def _encrypted(tls: Any, http: Any, reactor: Any) -> Any:
+    """The factory with TLS around it (Any: mypy cannot read zope's interfaces)."""
+    factory = TLSMemoryBIOFactory(tls, False, http, clock=reactor)
+    factory.noisy = False
+    return factory
+
+
+def wanted_listeners(configuration: Configuration) -> Sequence[Wanted]:
+    """The listeners of a configuration."""
+    return [Wanted(name=name, address=listener.address) for name, listener in configuration.root.listeners.items()]
+
+
+def build_serving(
+    deployment: Deployment, *, reactor: Any, clock: Clock, random: Random
+) -> Sequence[tuple[Wanted, Serving]]:
+    """What answers on each listener; raises ConfigurationRefused for routes that contradict each other and for TLS."""
+    configuration = deployment.configuration
+    tls = load_tls(configuration, now=clock.now())
+    problems: list[Problem] = []
+    built: list[tuple[Wanted, Serving]] = []
+    for wanted in wanted_listeners(configuration):
+        listener = configuration.root.listeners[wanted.name]
+        try:
+            router = Router(deployment.routes(wanted.name))
+        except RouteConflict as error:
+            key = ("listeners", wanted.name, "protocols")
+            problems += [Problem(what=each, key=key, file=configuration.path) for each in error.problems]
+            continue
+        http = HTTPFactory(router, listener.limits, reactor=reactor, clock=clock, random=random, name=wanted.name)
+        outermost = http if wanted.name not in tls else _encrypted(tls[wanted.name], http, reactor)
+        serving = Serving(http, outermost=outermost, reactor=reactor, grace=listener.limits.graceful_timeout)
+        built.append((wanted, serving))
+    if problems:
+        raise ConfigurationRefused(problems)
+    return built

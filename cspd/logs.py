@@ -1,0 +1,165 @@
+"""Where log events go: JSON for machines or text for people, by level for each part of the server.
+
+An event's fields are ``time`` (RFC 3339, UTC), ``level``, ``system`` (the part of the house that speaks, for example
+``protocols.acme.service``), ``event`` (a stable name, if the call gave one), ``request_id`` (if it belongs to a
+request), ``message``, and for a failure its ``traceback``. Other fields that a call gave are kept when they are plain
+values (R-PLAT-070). What a secret is never gets here: nobody logs one; and what has a name that tells of one is left
+out even so (R-PLAT-079).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, cast
+
+from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText, formatEvent
+from zope.interface import implementer
+
+SEVERITIES = {"TRACE": 0, "DEBUG": 10, "INFO": 20, "WARN": 30, "ERROR": 40, "FATAL": 50, "OFF": 60}
+"""The levels of R-PLAT-074. TRACE is a debug event with the field ``trace`` true."""
+
+_OF_TWISTED = {
+    LogLevel.debug: "DEBUG",
+    LogLevel.info: "INFO",
+    LogLevel.warn: "WARN",
+    LogLevel.error: "ERROR",
+    LogLevel.critical: "FATAL",
+}
+_SECRET_NAME = re.compile(r"secret|password|passphrase|private|(?:^|_)pin(?:_|$)|token|authorization", re.IGNORECASE)
+_OWN_FIELDS = frozenset({"time", "level", "system", "event", "request_id", "message", "traceback", "trace"})
+_MAX_TEXT = 16384  # of one field; a client cannot make a line longer than this
+
+
+class LevelFilter:
+    """Which events are wanted: the level of the nearest namespace above, or the default. Changeable while running."""
+
+    def __init__(self, default: str = "INFO", namespaces: Mapping[str, str] | None = None) -> None:
+        self.change(default, namespaces or {})
+
+    def change(self, default: str, namespaces: Mapping[str, str]) -> None:
+        """Take new levels, by the names of :data:`SEVERITIES`."""
+        self._default = SEVERITIES[default]
+        self._namespaces = {name: SEVERITIES[level] for name, level in namespaces.items()}
+        self._known: dict[str, int] = {}
+
+    def wants(self, event: LogEvent) -> bool:
+        """Whether the event is at or above the level of its namespace."""
+        namespace = str(event.get("log_namespace", ""))
+        threshold = self._known.get(namespace)
+        if threshold is None:
+            threshold = self._threshold(namespace)
+            if len(self._known) < 10_000:
+                self._known[namespace] = threshold
+        return SEVERITIES[level_of(event)] >= threshold and threshold < SEVERITIES["OFF"]
+
+    def _threshold(self, namespace: str) -> int:
+        while namespace:
+            if namespace in self._namespaces:
+                return self._namespaces[namespace]
+            namespace = namespace.rpartition(".")[0]
+        return self._default
+
+
+def level_of(event: LogEvent) -> str:
+    """The name of the event's level, of :data:`SEVERITIES`."""
+    level = _OF_TWISTED.get(cast(Any, event.get("log_level")), "INFO")
+    return "TRACE" if level == "DEBUG" and event.get("trace") else level
+
+
+def as_json(event: LogEvent) -> str:
+    """The event as one line of JSON, without the line's end."""
+    line: dict[str, Any] = {
+        "time": _time(event),
+        "level": level_of(event),
+        "system": str(event.get("log_namespace", "-")),
+    }
+    for name in ("event", "request_id"):
+        if event.get(name) is not None:
+            line[name] = str(event[name])
+    line["message"] = _limited(formatEvent(event))
+    if (failure := event.get("log_failure")) is not None:
+        line["traceback"] = _limited(failure.getTraceback())
+    for name, value in event.items():
+        if name.startswith("log_") or name in _OWN_FIELDS or not _is_plain(value):
+            continue
+        line[name] = "(left out)" if _SECRET_NAME.search(name) else _limited(value)
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def as_text(event: LogEvent) -> str:
+    """The event as people read it in a terminal."""
+    request = f" [{event['request_id']}]" if event.get("request_id") else ""
+    text = eventAsText(event, includeTimestamp=False, includeSystem=False)
+    return f"{_time(event)} {level_of(event):5} {event.get('log_namespace', '-')}{request}: {_limited(text.rstrip())}"
+
+
+@implementer(ILogObserver)
+class LogWriter:
+    """Writes the wanted events to a stream or to a file that it can open anew."""
+
+    def __init__(
+        self, *, levels: LevelFilter, as_line: Callable[[LogEvent], str] = as_json, stream: IO[str] | None = None
+    ) -> None:
+        """Without a stream, :meth:`open` has to name a file before the first event."""
+        self.levels = levels
+        self.as_line = as_line
+        self._stream = stream
+        self._file: Path | None = None
+
+    def __call__(self, event: LogEvent) -> None:
+        """Write one line; see :class:`twisted.logger.ILogObserver`."""
+        if self._stream is None or not self.levels.wants(event):
+            return
+        try:
+            self._stream.write(self.as_line(event).replace("\n", "\n  ") + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):  # a full disk or a closed terminal must not stop what is being logged
+            return
+
+    def open(self, file: Path, owner: tuple[int | None, int | None] = (None, None)) -> None:
+        """Write to ``file`` from now on; made with mode 0640 whatever the umask (R-PLAT-077).
+
+        ``owner`` is the user and group that root will become. Raises OSError.
+        """
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+        if os.fstat(descriptor).st_uid == os.geteuid():
+            os.fchmod(descriptor, 0o640)
+        uid, gid = owner
+        if os.geteuid() == 0 and owner != (None, None):
+            os.fchown(descriptor, -1 if uid is None else uid, -1 if gid is None else gid)
+        previous, self._stream = self._stream, os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace")
+        if self._file is not None and previous is not None:
+            previous.close()
+        self._file = file
+
+    def close(self) -> None:
+        """Stop writing; closes the file that :meth:`open` opened."""
+        stream, self._stream = self._stream, None
+        if self._file is not None and stream is not None:
+            stream.close()
+            self._file = None
+
+    def reopen(self) -> None:
+        """Open the file anew (SIGUSR1, after a log rotation moved it away); nothing for a stream."""
+        if self._file is not None:
+            self.open(self._file)
+
+
+def _time(event: LogEvent) -> str:
+    moment = datetime.fromtimestamp(float(event.get("log_time", 0.0)), UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or isinstance(value, str | int | float | bool)
+
+
+def _limited(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > _MAX_TEXT:
+        return value[:_MAX_TEXT] + "..."
+    return value
