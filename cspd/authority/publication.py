@@ -67,7 +67,8 @@ class CRLPublication:
         self._settle = settle
         self._last_duration: dict[str, float] = {}
         self._memory: dict[_Name, PublishedCRL] = {}
-        self._up_to_date: set[_Name] = set()
+        self._up_to_date: set[_Name] = set()  # known to lack no change; only CAs without a schedule ask
+        self._changes = 0
         self._sequence = -1
         self._running: dict[_Name, list[Deferred[PublishedCRL]]] = {}
         self._timers: dict[str, Timer] = {}
@@ -163,6 +164,7 @@ class CRLPublication:
     def certificate_changed(self, change: StatusChange) -> None:
         """A certificate was revoked, held or released here (``RevocationService.after_change``)."""
         authority_id = change.authority_id
+        self._changes += 1
         self._up_to_date = {name for name in self._up_to_date if name.scope.authority_id != authority_id}
         if authority_id not in self._timers:
             delay = max(self._settle, SHARE_OF_TIME * self._last_duration.get(authority_id, 0.0))
@@ -229,7 +231,7 @@ class CRLPublication:
             return await waiter
         self._running[name] = []
         result: PublishedCRL | Failure
-        begun = self._reactor.seconds()
+        begun, changes = self._reactor.seconds(), self._changes
         try:
             crl = await self._issuer.issue(authority, name.scope.key_index, is_delta=name.is_delta)
         except BaseException:
@@ -238,6 +240,8 @@ class CRLPublication:
         else:
             result = crl
             self._remember(name, crl)
+            if changes == self._changes:
+                self._up_to_date.add(name)
             self._last_duration[authority.id] = self._reactor.seconds() - begun
             return crl
         finally:
@@ -255,6 +259,7 @@ class CRLPublication:
         )
         if sequence != self._sequence:
             self._sequence = sequence
+            self._changes += 1
             self._up_to_date.clear()
         numbers = {_Name(scope, is_delta): number for scope, is_delta, number in newest}
         for name in [name for name in self._memory if name not in numbers]:  # the CA was deleted
