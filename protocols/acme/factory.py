@@ -188,16 +188,17 @@ def _challenge_types(configuration: ACMEConfig, services: Services) -> Sequence[
 
 
 def _enrollment_urls(configuration: ACMEConfig, services: Services) -> tuple[EnrollmentURL, ...]:
-    """One for each tenant and profile; which CAs there are is known only to the store, so their place is named."""
+    """One for each tenant and profile."""
     urls = []
     for tenant in sorted(services.tenants):
         for profile in configuration.profiles:
-            directory = DirectoryURLs(services.public.https, tenant, "CA", profile).directory
+            directory = DirectoryURLs(services.public.https, tenant, "{ca}", profile).directory
             urls.append(
                 EnrollmentURL(
                     what=f"ACME {profile}",
-                    url=directory.replace("/CA/", "/<organization>~<ca-id>/"),
+                    url=directory,
                     command=f"certbot certonly --standalone --server {directory} -d NAME",
+                    profile=profile,
                 )
             )
     return tuple(urls)
