@@ -299,6 +299,7 @@ class Server:
             public=PublicAddress(http="http://pki.example.com", https=PUBLIC),
             tenants=frozenset({"tenant1"}),
             demo=self.demo,
+            profiles={},
         )
         return factory.build_with(self.settings, services, (self.http01, self.dns01))
 

@@ -70,9 +70,7 @@ def test_bound_port_serves_nobody_before_it_is_told_what(reactor: MemoryReactorC
 
 
 @pytest.mark.requirement("R-PLAT-002")
-def test_occupied_port_is_named_and_nothing_else_stays_bound(
-    reactor: MemoryReactorClock, listeners: Listeners
-) -> None:
+def test_occupied_port_is_named_and_nothing_else_stays_bound(reactor: MemoryReactorClock, listeners: Listeners) -> None:
     with pytest.raises(CannotListen) as refused:
         listeners.bind([PUBLIC, OCCUPIED])
     assert str(refused.value) == 'listener "occupied" cannot listen on 127.0.0.1:9999: Address already in use'
