@@ -273,7 +273,10 @@ TABLE = [
         name="a key set in two files",
         files={"conf.d/a.toml": '[server]\nmode = "prod"\n'},
         report=(
-            "DIR/conf.d/a.toml:2: server.mode: is set a second time; FILE:2 has set it already. Set server.mode in one place.",
+            (
+                "DIR/conf.d/a.toml:2: server.mode: is set a second time; FILE:2 has set it already. "
+                "Set server.mode in one place."
+            ),
         ),
     ),
     Broken(

@@ -63,7 +63,7 @@ def written(values: dict[str, Any], at: str = "") -> Iterator[str]:
 
 
 def test_reference_configuration_loads(tmp_path: Path) -> None:
-    """With the secrets and the certificate it speaks of, production takes it without a warning but for what it allows."""
+    """Production takes it, with the secrets and the certificate it speaks of, and warns of what it allows."""
     shutil.copy(REFERENCE, tmp_path / "cspd.toml")
     (tmp_path / "cspd.toml").chmod(0o640)
     (tmp_path / "state").mkdir(mode=0o700)
