@@ -79,6 +79,7 @@ class SQLiteBackend:
         engine = create_engine(
             URL.create("sqlite", database=str(self.path)),
             poolclass=NullPool,
+            hide_parameters=True,  # they can be secrets, and errors get logged (R-PLAT-079)
             connect_args={"timeout": self._lock_wait_seconds, "cached_statements": 512},
         )
 

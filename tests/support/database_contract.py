@@ -17,7 +17,7 @@ from cspd.audit.verification import BreakKind, export, tail, verify
 from cspd.refusals import Conflict, NotFound
 from cspd.store.interfaces import Database
 from cspd.store.secrets import SharedSecrets
-from cspd.store.tables import audit_events, certificates, organizations, status_changes
+from cspd.store.tables import audit_events, certificates, organizations, shared_secrets, status_changes
 from tests.support.clocks import FrozenClock
 from tests.support.records import AUTHORITY, MOMENT, add_authority, add_certificate
 
@@ -74,6 +74,17 @@ class DatabaseContract:
             run(database.write(lambda connection: add_certificate(connection, 1)))
         run(database.write(lambda connection: add_certificate(connection, 2)))
         assert run(database.read(count)) == 2
+
+    @pytest.mark.requirement("R-PLAT-079")
+    def test_an_error_does_not_show_the_values_of_its_statement(self, database: Database, run: Run) -> None:
+        def work(connection: Connection) -> None:
+            row = {"name": "nonces", "value": b"s3cret-value", "created_at": MOMENT}
+            connection.execute(insert(shared_secrets).values(row))
+            connection.execute(insert(shared_secrets).values(row))
+
+        with pytest.raises(IntegrityError) as raised:
+            run(database.write(work))
+        assert "s3cret" not in str(raised.value)
 
     def test_foreign_keys_are_enforced(self, database: Database, run: Run) -> None:
         def work(connection: Connection) -> None:

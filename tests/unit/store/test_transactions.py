@@ -190,6 +190,14 @@ def test_a_work_that_commits_by_itself_is_found_out(writer: Writer) -> None:
     assert kinds(writer.run([add(1)])) == [1]
 
 
+def test_a_work_that_wants_to_exit_ends_only_its_batch(writer: Writer) -> None:
+    def leave(_: Connection) -> None:
+        raise SystemExit
+
+    assert kinds(writer.run([add(1), leave])) == [SystemExit] * 2
+    assert kinds(writer.run([add(1)])) == [1]
+
+
 def test_the_drivers_words_do_not_reach_the_client(writer: Writer, backend: PlannedBackend) -> None:
     backend.meaning = Trouble.UNABLE
     (outcome,) = writer.run([fail_once(1)])
