@@ -66,6 +66,7 @@ class CRLState:
     this_update: datetime
     next_update: datetime
     status_sequence: int
+    entries: int
 
 
 def read_full(connection: Connection, scope: Scope, *, this_update: datetime, interval: timedelta) -> CRLContent:
@@ -148,7 +149,7 @@ def read_newest(connection: Connection) -> Sequence[tuple[Scope, bool, int]]:
 def read_state(connection: Connection, scope: Scope, *, is_delta: bool) -> CRLState | None:
     """What is known of the newest CRL of that kind, without its bytes."""
     row = connection.execute(
-        select(crls.c.number, crls.c.this_update, crls.c.next_update, crls.c.status_sequence)
+        select(crls.c.number, crls.c.this_update, crls.c.next_update, crls.c.status_sequence, crls.c.entries)
         .where(_in_scope(scope), crls.c.is_delta.is_(is_delta))
         .order_by(crls.c.number.desc())
         .limit(1)
