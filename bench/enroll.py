@@ -227,8 +227,11 @@ class OpenBao:
         self.token = begun["root_token"]
         self.call("/v1/sys/unseal", {"key": begun["keys"][0]})
         self._until_it_answers("/v1/sys/mounts/pki", {"type": "pki", "config": {"max_lease_ttl": "87600h"}})
-        self.call("/v1/pki/root/generate/internal", {"common_name": "Bench", "key_type": "ec", "key_bits": 256})
-        self.call("/v1/pki/roles/bench", {"allow_any_name": True, "key_type": "ec", "max_ttl": "2160h"})
+        self.call(
+            "/v1/pki/root/generate/internal",
+            {"common_name": "Bench", "key_type": "ec", "key_bits": 256, "ttl": "87600h"},
+        )
+        self.call("/v1/pki/roles/bench", {"allow_any_name": True, "key_type": "ec", "ttl": "2160h", "max_ttl": "2160h"})
 
     def call(self, path: str, body: dict[str, Any]) -> Any:
         """POST, and the answer."""
@@ -266,7 +269,7 @@ class OpenBao:
                 left -= 1
                 writer.write(request)
                 answer = await reader.readuntil(b"\r\n\r\n")
-                assert answer.startswith(b"HTTP/1.1 200"), answer
+                assert answer.startswith(b"HTTP/1.1 200"), await reader.read(1000)
                 lines = [line.partition(b":") for line in answer.lower().split(b"\r\n")]
                 lengths = [value for name, _, value in lines if name == b"content-length"]
                 if lengths:

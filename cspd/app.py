@@ -16,7 +16,7 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from random import SystemRandom
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.application.service import IProcess, Service
 from twisted.internet.defer import Deferred
@@ -29,8 +29,8 @@ from cspd.clock import SystemClock
 from cspd.config.configuration import Configuration
 from cspd.config.loader import load_configuration
 from cspd.config.problems import ConfigurationRefused, Problem
-from cspd.daemon.announcement import announce
-from cspd.daemon.core import build_core, store_url
+from cspd.daemon.announcement import announce, expand
+from cspd.daemon.core import Core, build_core, store_url
 from cspd.daemon.deployment import build_deployment
 from cspd.daemon.listeners import Address, CannotListen, Listeners
 from cspd.daemon.lock import StateInUse, StateLock
@@ -42,6 +42,8 @@ from cspd.logs import LevelFilter, LogWriter, as_json, as_text
 from cspd.refusals import Refused
 from cspd.store import schema
 from cspd.store.database import open_database
+
+T = TypeVar("T")
 
 START_TURN_SECONDS = 0.05
 
@@ -107,7 +109,7 @@ class CSPDService(Service):
         """Start everything, and only then accept connections; raises :class:`StartRefused`."""
         os.umask(int(self._configuration.root.server.umask, 8))
         try:
-            self._running = self._build()
+            self._running, core = self._build()
             self._turn_until(self._running.start(self._configuration))
         except ConfigurationRefused as refused:
             raise self._refused(_report(refused)) from None
@@ -117,7 +119,8 @@ class CSPDService(Service):
         self._take_signals()
         for warning in self._configuration.warnings:
             self._log.warn("{warning}", warning=str(warning), event="configuration-warning")
-        announce(self._running.addresses, self._running.deployment.enrollment_urls)
+        urls = self._running.deployment.enrollment_urls
+        announce(self._running.addresses, expand(urls, self._turn_until(core.authorities.list())))
 
     def stopService(self) -> Deferred[None]:
         """Let running requests end, then stop everything (R-PLAT-006)."""
@@ -139,7 +142,7 @@ class CSPDService(Service):
             self._log.warn("{warning}", warning=str(warning), event="configuration-warning")
         return warnings
 
-    def _build(self) -> Running:
+    def _build(self) -> tuple[Running, Core]:
         configuration, reactor = self._configuration, self._reactor
         url = store_url(configuration.root.store, configuration.state, configuration.secrets)
         schema.upgrade(url)
@@ -163,11 +166,19 @@ class CSPDService(Service):
         )
         owner = f"{configuration.root.server.node_name}-{os.getpid()}-{core.random.randbytes(4).hex()}"
         schedule = Schedule(Scheduler(reactor, core.clock, database, owner))
-        return Running(parts=parts, core=core, jobs=schedule, listeners=self._listeners, database=database)
+        running = Running(
+            parts=parts,
+            core=core,
+            jobs=schedule,
+            listeners=self._listeners,
+            database=database,
+            call_later=reactor.callLater,
+        )
+        return running, core
 
-    def _turn_until(self, work: Coroutine[Any, Any, None]) -> None:
+    def _turn_until(self, work: Coroutine[Any, Any, T]) -> T:
         """Let the reactor turn until ``work`` is done; no port accepts connections yet."""
-        results: list[object] = []
+        results: list[Any] = []
         waiting = Deferred.fromCoroutine(work)
         waiting.addBoth(results.append)
         give_up = self._reactor.callLater(
@@ -179,6 +190,7 @@ class CSPDService(Service):
             give_up.cancel()
         if isinstance(results[0], Failure):
             results[0].raiseException()
+        return results[0]  # type: ignore[no-any-return]  # what the coroutine returned
 
     def _take_signals(self) -> None:
         """SIGHUP reloads, SIGUSR1 opens the log anew, SIGTERM and SIGINT stop with exit status 0."""

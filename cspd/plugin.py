@@ -95,11 +95,16 @@ class ProtocolService:
 
 @dataclass(frozen=True, kw_only=True)
 class EnrollmentURL:
-    """A URL to show to people (``make run``, ``cspctl status``), with a command that tries it (R-CEG-017)."""
+    """A URL to show to people (``make run``, ``cspctl status``), with a command that tries it (R-CEG-017).
+
+    ``{ca}`` in its texts stands for every issuing CA that is active, only those with ``profile`` if one is given; which
+    CAs there are is known to the store and not when a protocol is built.
+    """
 
     what: str
     url: str
     command: str = ""
+    profile: str = ""
 
 
 class ProtocolFactory(Protocol):

@@ -13,7 +13,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from cspd.admin.errors import status_of
-from cspd.admin.operations import Caller, Operations
+from cspd.admin.operations.values import Caller, Operations
 from cspd.audit.events import AuditEvent, AuditLog, Outcome
 from cspd.http.message import Request, Response, Route
 from cspd.refusals import Malformed, Refused, Unavailable

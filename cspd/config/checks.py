@@ -73,7 +73,7 @@ def check(draft: Draft) -> Findings:
     findings.warnings += _tls_expiry(draft)
     for insecure, find in _INSECURITIES:
         for problem in find(draft):
-            if draft.is_demo:
+            if draft.server is None or draft.is_demo:
                 continue
             if draft.allows(insecure):
                 findings.warnings.append(problem)

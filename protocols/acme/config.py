@@ -104,6 +104,9 @@ class ACMEConfig(Section):
     """``[protocols.acme]``."""
 
     profiles: tuple[str, ...] = (
+        "tls-server",
+        "tls-client",
+        "tls-client-server",
         "privatessl-tls-client",
         "privatessl-tls-client-server",
         "privatessl-tls-client-server-data-encipherment",

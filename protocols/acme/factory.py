@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import ip_network
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -31,15 +30,18 @@ from protocols.acme.nonces import Nonces
 from protocols.acme.orders import Orders
 from protocols.acme.revocation import AllowedReasons, CertificateRevocation
 from protocols.acme.tokens import Tokens
-from protocols.acme.urls import DirectoryURLs
+from protocols.acme.urls import directory_template
 from protocols.acme.validation import Validation
 
 RESUME_VALIDATIONS = "0/10 * * * * *"
 RECOVER_ORDERS = "5/30 * * * * *"
 DELETE_USED_NONCES = "0 0/10 * * * *"
+"""Schedules that nobody needs to configure."""
 
-# The demo alone validates on its own machine, so that a client's first try needs no network.
-_LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+_COMMANDS = {
+    "certbot": "REQUESTS_CA_BUNDLE=root.pem certbot certonly --standalone --server {url} -d NAME",
+    "lego": "LEGO_CA_CERTIFICATES=root.pem lego --server {url} --email YOU --accept-tos --http -d NAME run",
+}
 
 
 def build(configuration: ACMEConfig, services: Services) -> ProtocolService:
@@ -80,9 +82,7 @@ def build_with(
         database=services.database,
         clock=services.clock,
         tokens=tokens,
-        policy=IdentifierPolicy(
-            single_label_names=frozenset(configuration.single_label_names).union(["localhost"] if services.demo else [])
-        ),
+        policy=IdentifierPolicy(single_label_names=frozenset(configuration.single_label_names)),
         challenge_types=challenge_types,
         expiry=configuration.order_expiry,
         takes_validity=configuration.allow_requested_validity,
@@ -169,8 +169,7 @@ def _challenge_types(configuration: ACMEConfig, services: Services) -> Sequence[
             nameservers=(lambda: nameservers) if nameservers else system_nameservers,
         )
 
-    loopback = _LOOPBACK if services.demo else ()
-    rules = AddressRules((*configuration.allow_addresses, *loopback))
+    rules = AddressRules(configuration.allow_addresses)
     return (
         HTTP01(
             reactor=reactor,
@@ -188,16 +187,15 @@ def _challenge_types(configuration: ACMEConfig, services: Services) -> Sequence[
 
 
 def _enrollment_urls(configuration: ACMEConfig, services: Services) -> tuple[EnrollmentURL, ...]:
-    """One for each tenant and profile; which CAs there are is known only to the store, so their place is named."""
+    """One for each tenant, profile and client; the daemon fills in the CAs."""
     urls = []
     for tenant in sorted(services.tenants):
         for profile in configuration.profiles:
-            directory = DirectoryURLs(services.public.https, tenant, "CA", profile).directory
-            urls.append(
+            url = directory_template(services.public.https, tenant, profile)
+            urls += [
                 EnrollmentURL(
-                    what=f"ACME {profile}",
-                    url=directory.replace("/CA/", "/<organization>~<ca-id>/"),
-                    command=f"certbot certonly --standalone --server {directory} -d NAME",
+                    what=f"ACME, {profile}, {client}", url=url, command=command.format(url=url), profile=profile
                 )
-            )
+                for client, command in _COMMANDS.items()
+            ]
     return tuple(urls)

@@ -8,6 +8,11 @@ PREFIX = "/acme/{tenant}/{ca}/{profile}"
 """The route template."""
 
 
+def directory_template(public_https: str, tenant: str, profile: str) -> str:
+    """The directory's URL with ``{ca}`` where the CA's reference goes (:class:`cspd.plugin.EnrollmentURL`)."""
+    return f"{public_https}/acme/{quote(tenant, safe='~')}/{{ca}}/{quote(profile, safe='~')}/directory"
+
+
 class DirectoryURLs:
     """Absolute URLs from the configured public address, never from the Host header (which the client chooses)."""
 

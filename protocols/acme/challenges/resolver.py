@@ -7,7 +7,7 @@ answer must repeat the question. What does not fit is ignored and the wait goes 
 
 from __future__ import annotations
 
-import re
+import ipaddress
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
@@ -70,8 +70,17 @@ def system_nameservers(path: Path = Path("/etc/resolv.conf")) -> tuple[Nameserve
         text = path.read_text(encoding="ascii", errors="replace")
     except OSError:
         text = ""
-    found = re.findall(r"^nameserver[ \t]+([0-9A-Fa-f.:]+)[ \t]*$", text, re.MULTILINE)
-    return tuple((address, 53) for address in found) or (("127.0.0.1", 53),)
+    words = [line.split() for line in text.splitlines()]
+    named = [line[1] for line in words if len(line) >= 2 and line[0] == "nameserver" and _is_address(line[1])]
+    return tuple((address, 53) for address in named) or (("127.0.0.1", 53),)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 class Resolver:

@@ -144,6 +144,7 @@ class FakeCA:
 
     async def enroll(self, request: EnrollmentRequest) -> Issued | Pending:
         self.requests.append(request)
+        serial = 1000 + len(self.requests)
         if self.hold is not None:
             await self.hold
         if self.refusal is not None:
@@ -155,7 +156,6 @@ class FakeCA:
         assert request.subject is not None
         csr = x509.load_der_x509_csr(request.csr_der)
         now = self._clock.now()
-        serial = 1000 + len(self.requests)
         builder = (
             x509.CertificateBuilder()
             .subject_name(request.subject)
@@ -269,16 +269,15 @@ class FakeChallenge:
 class Server:
     """Everything that a test of the whole protocol needs."""
 
-    def __init__(self, monkeypatch: Any = None, *, demo: bool = False, database: Any = None, **settings: Any) -> None:
+    def __init__(self, **settings: Any) -> None:
         self.clock = FrozenClock()
         self.reactor = TwistedClock()
-        self.database = database or InlineDatabase()
+        self.database = InlineDatabase()
         self.audit = RecordingAuditLog()
-        self.ca = FakeCA(self.database, self.clock) if database is None else None  # type: ignore[assignment]
+        self.ca = FakeCA(self.database, self.clock)
         self.http01 = FakeChallenge("http-01", proves_wildcards=False)
         self.dns01 = FakeChallenge("dns-01", proves_wildcards=True)
         self.settings = ACMEConfig(**settings)
-        self.demo = demo
         self.service = self.build()
         self.web = Web(self.service.routes)
 
@@ -295,10 +294,11 @@ class Server:
             publication=None,  # type: ignore[arg-type]  # nor this
             status=None,  # type: ignore[arg-type]  # ACME does not ask
             certificates=self.ca,
+            profiles={},
             audit=self.audit,
             public=PublicAddress(http="http://pki.example.com", https=PUBLIC),
             tenants=frozenset({"tenant1"}),
-            demo=self.demo,
+            profiles={},
         )
         return factory.build_with(self.settings, services, (self.http01, self.dns01))
 

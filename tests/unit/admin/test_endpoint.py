@@ -9,7 +9,7 @@ import pytest
 
 from cspd.admin.endpoint import AdminEndpoint
 from cspd.admin.errors import STATUS
-from cspd.admin.operations import Arguments, Caller, Operation, Operations
+from cspd.admin.operations.values import Arguments, Caller, Operation, Operations
 from cspd.audit.events import Outcome
 from cspd.http.message import Request, Response
 from cspd.refusals import Conflict, all_refusals
