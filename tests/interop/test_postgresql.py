@@ -5,8 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import IntegrityError
 from twisted.internet.defer import Deferred, DeferredList
@@ -19,6 +25,7 @@ from cspd.jobs import leases
 from cspd.jobs.leases import JobRecord
 from cspd.refusals import Unavailable
 from cspd.store import schema
+from cspd.store.config import StoreConfig
 from cspd.store.database import ThreadedDatabase, open_database
 from cspd.store.secrets import SharedSecrets
 from cspd.store.tables import certificates
@@ -244,6 +251,52 @@ def test_a_server_that_dies_is_unavailable_and_used_again_when_it_is_back(calls:
         assert calls.result_of(database.read(count)) == 2
     finally:
         calls.result_of(database.stop())
+        server.remove()
+
+
+def self_signed(name: str) -> tuple[bytes, bytes]:
+    """A certificate and its key, PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = SystemClock().now()
+    builder = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=1))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    certificate = builder.sign(key, hashes.SHA256())
+    encodings = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return certificate.public_bytes(Encoding.PEM), key.private_bytes(*encodings)
+
+
+@pytest.mark.requirement("R-PLAT-115")
+def test_the_servers_certificate_and_name_are_verified(tmp_path: Path) -> None:
+    tls = self_signed("localhost")
+    (tmp_path / "issuer.pem").write_bytes(tls[0])
+    (tmp_path / "other.pem").write_bytes(self_signed("localhost")[0])
+    server = PostgreSQLServer(tls=tls)
+
+    def upgrade(host: str, mode: str, ca_file: str) -> None:
+        section = StoreConfig.model_validate(
+            {
+                "url": f"postgresql://postgres@{host}:{server.port}/postgres",
+                "tls": {"mode": mode, "ca_file": str(tmp_path / ca_file)},
+            }
+        )
+        schema.upgrade(section.engine_url())
+
+    try:
+        server.start()
+        upgrade("localhost", "verify-full", "issuer.pem")
+        upgrade("127.0.0.1", "verify-ca", "issuer.pem")
+        for host, mode, ca_file in (
+            ("127.0.0.1", "verify-full", "issuer.pem"),
+            ("localhost", "verify-full", "other.pem"),
+            ("localhost", "verify-ca", "other.pem"),
+        ):
+            with pytest.raises(Unavailable) as refused:
+                upgrade(host, mode, ca_file)
+            assert "certificate" in refused.value.detail
+    finally:
         server.remove()
 
 

@@ -21,9 +21,12 @@ from tests.support.processes import free_port, wait_until
 
 
 class PostgreSQLServer:
-    """One server, started and killed as the test likes; its data stays until :meth:`remove`."""
+    """One server, started and killed as the test likes; its data stays until :meth:`remove`.
 
-    def __init__(self) -> None:
+    With ``tls``, a certificate and its key as PEM, it speaks TLS to those who ask.
+    """
+
+    def __init__(self, *, tls: tuple[bytes, bytes] | None = None) -> None:
         versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
         if not versions:
             pytest.fail("PostgreSQL is not installed; .ci/install-counterparts installs it")
@@ -37,6 +40,11 @@ class PostgreSQLServer:
         self.port = free_port()
         initdb = ("initdb", "-D", str(self._folder / "data"), "-A", "trust", "-U", "postgres", "-E", "UTF8", "-N")
         self._run(*initdb, "--locale=C")
+        if tls is not None:
+            for name, content in zip(("server.crt", "server.key"), tls, strict=True):
+                self._add_file(name, content)
+            with (self._folder / "data" / "postgresql.conf").open("a") as configuration:
+                configuration.write("ssl = on\n")
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -74,6 +82,13 @@ class PostgreSQLServer:
         with psycopg.connect(self.url(), autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
+
+    def _add_file(self, name: str, content: bytes) -> None:
+        file = self._folder / "data" / name
+        file.touch(mode=0o600)
+        file.write_bytes(content)
+        if self._user is not None:
+            os.chown(file, self._user.pw_uid, self._user.pw_gid)
 
     def _answers(self) -> bool:
         assert self._child is not None

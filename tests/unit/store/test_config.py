@@ -39,6 +39,11 @@ def test_the_servers_issuers_may_be_given() -> None:
         ({"url": "postgresql://a:pa55@b/c"}, "the password goes into store.password"),
         ({"password": {"env": "PASSWORD"}}, "password is for postgresql:// only"),
         ({"tls": {}}, "tls is for postgresql:// only"),
+        ({"url": "postgresql://a@b/c", "tls": {"mode": "verify-ca"}}, 'mode = "verify-ca" needs ca_file'),
+        (
+            {"url": "postgresql://a@b/c", "tls": {"mode": "require", "ca_file": "db.pem"}},
+            'ca_file has no effect with mode = "require"',
+        ),
         ({"readers": 0}, "greater than or equal to 1"),
         ({"pool": 5}, "Extra inputs are not permitted"),
     ],
