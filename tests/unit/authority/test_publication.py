@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from sqlalchemy import select
 from twisted.internet.defer import Deferred
 
 from cspd.authority.chains import pem_of
 from cspd.authority.values import Authority, CAReference, PublishedCRL, RevocationReason
 from cspd.keys.values import KeyType
 from cspd.refusals import NotFound, Unavailable
+from cspd.store.tables import crls
 from tests.support.authorities import ALICE, ISSUING, ROOT, Installation
 from tests.support.running import result_of
 
@@ -430,10 +432,6 @@ def test_what_does_not_exist_is_not_found() -> None:
 
 
 def test_only_the_newest_crl_is_kept() -> None:
-    from sqlalchemy import select
-
-    from cspd.store.tables import crls
-
     here, issuing = scheduled()
     for _ in range(3):
         result_of(here.publication.publish(issuing))

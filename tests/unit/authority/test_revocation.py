@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import select
 
 from cspd.authority.revocation import RevocationService
@@ -17,7 +20,8 @@ from cspd.authority.values import (
 )
 from cspd.refusals import AlreadyRevoked, BadRevocationReason, Conflict, NotFound
 from cspd.store.tables import certificates, status_changes
-from tests.support.authorities import ALICE, ISSUING, ROOT, Installation
+from tests.support.authorities import ALICE, ISSUING, ROOT, Installation, certificate_for, named
+from tests.support.clocks import FrozenClock
 from tests.support.running import result_of
 
 USUAL = [
@@ -67,21 +71,9 @@ def test_ca_compromise_is_for_certificates_of_cas() -> None:
 
 
 def _end_entity() -> bytes:
-    from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    from tests.support.authorities import certificate_for, named
-    from tests.support.clocks import FrozenClock
-
     now = FrozenClock().now()
-    pem = certificate_for(
-        ec.generate_private_key(ec.SECP256R1()),
-        subject=named("x"),
-        not_before=now,
-        not_after=now + timedelta(days=1),
-        ca=None,
-    )
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = certificate_for(key, subject=named("x"), not_before=now, not_after=now + timedelta(days=1), ca=None)
     return x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
 
 
