@@ -169,8 +169,12 @@ def test_client_that_does_not_read_stalls_nobody_and_is_cut(plain: Running) -> N
             assert read_answer(connection).startswith(b"HTTP/1.1 200 ")
         time.sleep(6)  # the write timeout is 4 seconds
         with pytest.raises(ConnectionError):  # what the kernel holds can still be read, then comes the reset
-            while stalled.recv(1 << 20):
-                pass
+            _read_all(stalled)
+
+
+def _read_all(connection: socket.socket) -> None:
+    while connection.recv(1 << 20):
+        pass
 
 
 def test_slow_reader_gets_all_of_a_large_answer(plain: Running) -> None:
