@@ -125,7 +125,9 @@ def _names_in_protocols(draft: Draft) -> list[str]:
     tables = draft.tree.values.get("protocols")
     if not isinstance(tables, dict):
         return []
-    return [name for name, table in tables.items() if isinstance(table, dict) and table.get("enabled", True) is True]
+    return [
+        name for name, table in tables.items() if isinstance(table, dict) and table.get("enabled", True) is not False
+    ]
 
 
 def _same_endpoint_twice(draft: Draft) -> Iterator[Problem]:

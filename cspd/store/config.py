@@ -17,7 +17,7 @@ class PostgreSQLTLS(Section):
     mode: Literal["disable", "require", "verify-ca", "verify-full"] = "verify-full"
     """``verify-full`` proves that the server is the one named in the URL; ``disable`` is for loopback and tests."""
     ca_file: str | None = None
-    """PEM file with the issuers of the server's certificate; None: the operating system's, with ``verify-full`` only."""
+    """PEM file with the issuers of the server's certificate; None: the system's, with ``verify-full`` only."""
 
     @model_validator(mode="after")
     def _issuers_fit_the_mode(self) -> PostgreSQLTLS:

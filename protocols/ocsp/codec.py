@@ -114,15 +114,14 @@ def _read_request(data: bytes, limits: RequestLimits) -> OCSPRequest:
 
     # version [0] EXPLICIT DEFAULT v1 is never there: v1 is left out in DER, and there is no other version.
     requestor_name_der = None
-    identifier, inner, stop = der.read_any(data, position, tbs_end)
-    if identifier == _CONTEXT | 1:
+    if position < tbs_end and data[position] == _CONTEXT | 1:
+        inner, stop = der.read(data, position, tbs_end, _CONTEXT | 1)
         der.check_well_formed(data, inner, stop)
         if der.read_any(data, inner, stop)[2] != stop:
             raise RequestError("requestorName is not one GeneralName")
         requestor_name_der = data[inner:stop]
-        identifier, inner, stop = der.read_any(data, stop, tbs_end)
-    if identifier != der.SEQUENCE:
-        raise RequestError("no requestList, or a version other than v1")
+        position = stop
+    inner, stop = der.read(data, position, tbs_end, der.SEQUENCE)
     request_list: list[SingleRequest] = []
     while inner < stop:
         if len(request_list) == limits.cert_ids:
@@ -174,7 +173,7 @@ def _read_extensions(data: bytes, position: int, end: int, identifier: int) -> t
         if len(extensions) == MAX_EXTENSIONS:
             raise RequestError(f"more than {MAX_EXTENSIONS} extensions")
         extension, inner = _read_extension(data, inner, stop)
-        if any(earlier.extn_id == extension.extn_id for earlier in extensions):
+        if extensions and any(earlier.extn_id == extension.extn_id for earlier in extensions):
             raise RequestError(f"extension {extension.extn_id} twice")
         extensions.append(extension)
     if not extensions:

@@ -138,7 +138,8 @@ class OCSPService:
             return None
         for serial, said in kept.statuses:
             # The memory of statuses follows every node's changes and knows when it no longer can.
-            if self._status.cached(answering.authority.id, serial) != said:
+            known = self._status.cached(answering.authority.id, serial)
+            if known is not said and known != said:
                 return None
         return kept.answer
 

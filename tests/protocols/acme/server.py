@@ -298,7 +298,6 @@ class Server:
             audit=self.audit,
             public=PublicAddress(http="http://pki.example.com", https=PUBLIC),
             tenants=frozenset({"tenant1"}),
-            profiles={},
         )
         return factory.build_with(self.settings, services, (self.http01, self.dns01))
 
