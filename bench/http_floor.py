@@ -1,7 +1,7 @@
 """The HTTP floor: our server against twisted.web with the same answer, on the same core, in the same run.
 
-wrk loads each in turn for ``--seconds``, three rounds, from another core where there is one. What counts is the ratio; the
-aim is 3 to 1. Usage: ``python bench/http_floor.py [--seconds 3] [--connections 32]``
+wrk loads each in turn for ``--seconds``, three rounds, from another core where there is one. What counts is the ratio;
+the aim is 3 to 1. Usage: ``python bench/http_floor.py [--seconds 3] [--connections 32]``
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import os
 import pwd
 import signal
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from random import SystemRandom
 from types import TracebackType
@@ -29,16 +29,18 @@ from cspd.clock import SystemClock
 from cspd.config.configuration import Configuration
 from cspd.config.loader import load_configuration
 from cspd.config.problems import ConfigurationRefused, Problem
-from cspd.daemon.announcement import announce, expand
+from cspd.daemon.administration import administration_listener, administration_serving
+from cspd.daemon.announcement import announce, expand, written
 from cspd.daemon.core import Core, build_core, store_url
 from cspd.daemon.deployment import build_deployment
-from cspd.daemon.listeners import Address, CannotListen, Listeners
+from cspd.daemon.listeners import Address, CannotListen, Listeners, Wanted
 from cspd.daemon.lock import StateInUse, StateLock
 from cspd.daemon.running import Parts, Running
 from cspd.daemon.schedule import Schedule
 from cspd.daemon.serving import build_serving, wanted_listeners
 from cspd.jobs.scheduler import Scheduler
 from cspd.logs import LevelFilter, LogWriter, as_json, as_text
+from cspd.plugin import EnrollmentURL
 from cspd.refusals import Refused
 from cspd.store import schema
 from cspd.store.database import open_database
@@ -101,7 +103,7 @@ class CSPDService(Service):
         super().privilegedStartService()  # type: ignore[no-untyped-call]  # Twisted has no types here
         try:
             self._lock.acquire(self._owner)
-            self._listeners.bind(wanted_listeners(self._configuration))
+            self._listeners.bind(_every_listener(self._configuration))
         except (StateInUse, CannotListen, OSError) as error:
             raise self._refused(str(error)) from None
 
@@ -133,7 +135,7 @@ class CSPDService(Service):
 
         return Deferred.fromCoroutine(stop())
 
-    def reload(self) -> tuple[Problem, ...]:
+    def reload(self) -> Sequence[Problem]:
         """Take the configuration as it is now; returns its warnings, or raises ConfigurationRefused."""
         assert self._running is not None, "not started"
         warnings = tuple(self._running.reload())
@@ -141,6 +143,23 @@ class CSPDService(Service):
         for warning in warnings:
             self._log.warn("{warning}", warning=str(warning), event="configuration-warning")
         return warnings
+
+    def facts(self) -> Mapping[str, Any]:
+        """See :class:`cspd.admin.operations.daemon.Daemon`."""
+        assert self._running is not None, "not started"
+        configuration = self._running.deployment.configuration
+        return {
+            "mode": configuration.root.server.mode,
+            "configuration": str(configuration.path),
+            "process": os.getpid(),
+            "listeners": {name: written(address) for name, address in self._running.addresses.items()},
+            "protocols": sorted(self._running.deployment.protocols),
+        }
+
+    def enrollment_urls(self) -> Sequence[EnrollmentURL]:
+        """See :class:`cspd.admin.operations.daemon.Daemon`."""
+        assert self._running is not None, "not started"
+        return self._running.deployment.enrollment_urls
 
     def _build(self) -> tuple[Running, Core]:
         configuration, reactor = self._configuration, self._reactor
@@ -159,8 +178,12 @@ class CSPDService(Service):
         parts = Parts(
             load=lambda: load_configuration(configuration.path, environment=os.environ, clock=SystemClock()),
             deploy=lambda new: build_deployment(new, core),
-            factories=lambda deployment: build_serving(
-                deployment, reactor=reactor, clock=core.clock, random=core.random
+            listeners=_every_listener,
+            factories=lambda deployment: (
+                *build_serving(deployment, reactor=reactor, clock=core.clock, random=core.random),
+                administration_serving(
+                    deployment.configuration, core, self, reactor=reactor, clock=core.clock, random=core.random
+                ),
             ),
             apply_levels=self._apply_log,
         )
@@ -232,6 +255,10 @@ class CSPDService(Service):
         self._listeners.unbind()
         self._lock.release()
         return StartRefused(reason)
+
+
+def _every_listener(configuration: Configuration) -> tuple[Wanted, ...]:
+    return (*wanted_listeners(configuration), administration_listener(configuration))
 
 
 def endpoint_of(address: Address, reactor: Any) -> Any:

@@ -38,15 +38,17 @@ def expand(urls: Iterable[EnrollmentURL], authorities: Sequence[Authority]) -> I
 def announce(addresses: Mapping[str, Any], urls: Iterable[EnrollmentURL]) -> None:
     """Log each listener and each enrollment URL, then that the daemon is ready."""
     for name, address in addresses.items():
-        _log.info("listener {listener} accepts connections on {address}", listener=name, address=_written(address))
+        _log.info("listener {listener} accepts connections on {address}", listener=name, address=written(address))
     for url in urls:
         text = "{what}: {url}\n    {command}" if url.command else "{what}: {url}"
         _log.info(text, event="enrollment-url", what=url.what, url=url.url, command=url.command)
     _log.info("cspd is ready", event="ready")
 
 
-def _written(address: Any) -> str:
+def written(address: Any) -> str:
+    """An address as people write it."""
     host, port = getattr(address, "host", None), getattr(address, "port", None)
     if port is None:
-        return str(getattr(address, "name", address))
+        name = getattr(address, "name", address)
+        return name.decode() if isinstance(name, bytes) else str(name)
     return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"

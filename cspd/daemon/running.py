@@ -19,7 +19,6 @@ from cspd.config.problems import ConfigurationRefused, Problem
 from cspd.daemon.core import needs_restart
 from cspd.daemon.deployment import Deployment
 from cspd.daemon.listeners import CannotListen, Listeners, ServingFactory, Wanted
-from cspd.daemon.serving import wanted_listeners
 from cspd.jobs.values import Job
 
 
@@ -67,6 +66,8 @@ class Parts:
     """Read the configuration again; raises ConfigurationRefused."""
     deploy: Callable[[Configuration], Deployment]
     """Build the protocols; raises ConfigurationRefused."""
+    listeners: Callable[[Configuration], Sequence[Wanted]]
+    """Every listener of a configuration, the socket of ``cspctl`` too."""
     factories: Callable[[Deployment], Sequence[tuple[Wanted, ServingFactory]]]
     """A factory for each listener, its TLS loaded; raises ConfigurationRefused."""
     apply_levels: Callable[[Configuration], None]
@@ -135,7 +136,7 @@ class Running:
         deployment = self._parts.deploy(configuration)
         factories = self._parts.factories(deployment)
         try:
-            self._listeners.bind(wanted_listeners(configuration))
+            self._listeners.bind(self._parts.listeners(configuration))
         except CannotListen as error:
             raise ConfigurationRefused([Problem(what=str(error), file=configuration.path)]) from error
         former = self.deployment

@@ -11,19 +11,25 @@ from cspd.admin.operations.values import Caller, NoArguments, Operation
 from cspd.authority.certificates import Certificates
 from cspd.authority.interfaces import Authorities
 from cspd.clock import Clock
-from cspd.config.problems import ConfigurationRefused
+from cspd.config.problems import ConfigurationRefused, Problem
+from cspd.daemon.announcement import expand
+from cspd.plugin import EnrollmentURL
 from cspd.refusals import Conflict
 
 
 class Daemon(Protocol):
     """The running daemon, as far as an administrator may ask it."""
 
-    def reload(self) -> Sequence[str]:
+    def reload(self) -> Sequence[Problem]:
         """Take the configuration as it is now; gives warnings, raises ConfigurationRefused."""
         ...
 
     def facts(self) -> Mapping[str, Any]:
-        """JSON values: mode, listeners, protocols, enrollment URLs, keys, queues."""
+        """JSON values: mode, configuration, process, listeners, protocols."""
+        ...
+
+    def enrollment_urls(self) -> Sequence[EnrollmentURL]:
+        """Where clients go; ``{ca}`` stands for every CA that serves."""
         ...
 
 
@@ -46,12 +52,17 @@ class DaemonOperations:
     async def status(self, arguments: NoArguments, caller: Caller) -> Any:
         """What runs."""
         now = self._clock.now()
+        authorities = await self._authorities.list()
         counts = await self._certificates.counts()
         return {
             "version": __version__,
             "time": views.moment(now),
             **self._daemon.facts(),
-            "authorities": [views.authority_row(each, now) for each in await self._authorities.list()],
+            "enrollment_urls": [
+                {"what": each.what, "url": each.url, "command": each.command}
+                for each in expand(self._daemon.enrollment_urls(), authorities)
+            ],
+            "authorities": [views.authority_row(each, now) for each in authorities],
             "certificates": {state.value: count for state, count in counts.items()},
         }
 
@@ -61,4 +72,4 @@ class DaemonOperations:
             warnings = self._daemon.reload()
         except ConfigurationRefused as refused:
             raise Conflict(f"the old configuration stays active:\n{refused}", code="configuration-refused") from refused
-        return {"warnings": list(warnings)}
+        return {"warnings": [warning.as_json() for warning in warnings]}

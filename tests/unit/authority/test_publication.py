@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
-from subprocess import run
 from typing import Any
 
 import pytest
@@ -13,9 +11,7 @@ from cryptography import x509
 from sqlalchemy import select
 from twisted.internet.defer import Deferred
 
-from cspd.authority.chains import pem_of
 from cspd.authority.values import Authority, CAReference, PublishedCRL, RevocationReason
-from cspd.keys.values import KeyType
 from cspd.refusals import NotFound, Unavailable
 from cspd.store.tables import crls
 from tests.support.authorities import ALICE, ISSUING, ROOT, Installation
@@ -96,25 +92,6 @@ def test_a_crl_has_nothing_of_another_ca() -> None:
     here.revoke(issuing, 6)
     assert serials(current(here, issuing)) == {6: "superseded"}
     assert 5 in serials(current(here, root))
-
-
-@pytest.mark.parametrize("key_type", [KeyType.EC_P256, KeyType.RSA_2048, KeyType.EC_P521, KeyType.ED25519])
-def test_openssl_verifies_crl_and_revocation(tmp_path: Path, key_type: KeyType) -> None:
-    here, issuing = scheduled(key_type=key_type)
-    here.revoke(issuing, 1, RevocationReason.KEY_COMPROMISE)
-    crl, cas = tmp_path / "crl", tmp_path / "cas"
-    crl.write_bytes(current(here, issuing).crl_der)
-    assert issuing.certificate_der is not None
-    cas.write_bytes(pem_of((issuing.certificate_der, *issuing.chain_der)))
-    shown = run(
-        ["openssl", "crl", "-inform", "DER", "-in", crl, "-CAfile", cas, "-noout", "-text"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "verify OK" in shown.stderr
-    assert "Serial Number: 01" in shown.stdout
-    assert "Key Compromise" in shown.stdout
 
 
 def test_an_expired_certificate_leaves_after_one_more_crl() -> None:
