@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from twisted.application.service import IProcess, Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, UNIXServerEndpoint
 from twisted.logger import ILogObserver, Logger
 from twisted.python.failure import Failure
@@ -104,6 +104,8 @@ class CSPDService(Service):
         try:
             self._lock.acquire(self._owner)
             self._listeners.bind(_every_listener(self._configuration))
+            if os.geteuid() == 0 and self._owner != (None, None):
+                os.chown(self._configuration.admin_socket, *(-1 if each is None else each for each in self._owner))
         except (StateInUse, CannotListen, OSError) as error:
             raise self._refused(str(error)) from None
 
@@ -115,6 +117,9 @@ class CSPDService(Service):
             self._turn_until(self._running.start(self._configuration))
         except ConfigurationRefused as refused:
             raise self._refused(_report(refused)) from None
+        except CancelledError:
+            seconds = self._configuration.root.server.start_timeout.total_seconds()
+            raise self._refused(f"store, keys and protocols did not come up within {seconds:g} seconds") from None
         except (Refused, ValueError, OSError) as error:
             raise self._refused(str(error)) from None
         super().startService()  # type: ignore[no-untyped-call]  # Twisted has no types here
@@ -264,8 +269,9 @@ def _every_listener(configuration: Configuration) -> tuple[Wanted, ...]:
 def endpoint_of(address: Address, reactor: Any) -> Any:
     """The server endpoint (IStreamServerEndpoint) of an address; a Unix socket is for its owner alone."""
     if isinstance(address, Path):
+        address.unlink(missing_ok=True)  # of a daemon that was killed: a living one would hold the state folder's lock
         return UNIXServerEndpoint(  # type: ignore[no-untyped-call]  # Twisted has no types here
-            reactor, str(address), mode=0o600, wantPID=True
+            reactor, str(address), mode=0o600, wantPID=False
         )
     host, port = address
     endpoint = TCP6ServerEndpoint if ":" in host else TCP4ServerEndpoint

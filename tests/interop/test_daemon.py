@@ -173,7 +173,7 @@ def test_stop_is_bounded_by_the_graceful_timeout(tmp_path: Path) -> None:
 
 
 @pytest.mark.requirement("R-PLAT-007")
-@pytest.mark.requirement("R-PLAT-027")
+@pytest.mark.requirement("R-PLAT-040")
 def test_reload_takes_a_good_configuration_and_running_requests_go_on(daemon: Daemon, tmp_path: Path) -> None:
     slow = SlowRequest(daemon.http_port, "/ocsp/demo/issuing", ocsp_request(daemon, tmp_path))
     port = free_port()
@@ -192,6 +192,7 @@ def test_reload_takes_a_good_configuration_and_running_requests_go_on(daemon: Da
 
 @pytest.mark.requirement("R-PLAT-007")
 @pytest.mark.requirement("R-CEG-027")
+@pytest.mark.requirement("R-PLAT-052")
 def test_bad_configuration_leaves_the_old_one_active_and_says_why(daemon: Daemon) -> None:
     occupied = free_port()
     with socket.socket() as occupant:
