@@ -86,7 +86,13 @@ class World:
 
         self.listeners = Listeners(endpoint)
         self.running = Running(
-            parts=Parts(load=self.load, deploy=self.deploy, factories=self.serve, apply_levels=self.note_level),
+            parts=Parts(
+                load=self.load,
+                deploy=self.deploy,
+                listeners=wanted_listeners,
+                factories=self.serve,
+                apply_levels=self.note_level,
+            ),
             core=Part("core", self.diary, failure=core_fails),
             jobs=self.jobs,
             listeners=self.listeners,
