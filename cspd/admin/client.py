@@ -1,0 +1,67 @@
+"""cspctl's side of the admin socket."""
+
+from __future__ import annotations
+
+import getpass
+import http.client
+import json
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+SECONDS = 600.0  # making an RSA 4096 key on a slow token takes minutes
+
+
+class OperationFailed(Exception):
+    """The daemon refused, or its answer did not come; ``code`` is that of the refusal."""
+
+    def __init__(self, reason: str, *, code: str = "failed") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.code = code
+
+
+class DaemonDown(OperationFailed):
+    """Nobody listens on the socket."""
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def call(path: Path, operation: str, arguments: Mapping[str, Any]) -> Any:
+    """Run one operation of the daemon that listens on the Unix socket ``path``; gives its JSON result.
+
+    Raises :class:`DaemonDown` when nobody listens, :class:`OperationFailed` with the daemon's reason.
+    """
+    connection = _UnixConnection(path)
+    headers = {"Content-Type": "application/json", "X-Cspctl-User": getpass.getuser()}
+    try:
+        connection.request("POST", f"/v1/{operation}", json.dumps(dict(arguments)), headers)
+        response = connection.getresponse()
+        body = response.read()
+    except (FileNotFoundError, ConnectionRefusedError, PermissionError) as error:
+        raise DaemonDown(f"the daemon does not answer on {path}: {error.strerror}", code="daemon-down") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise OperationFailed(f"the daemon did not finish the answer on {path}: {error}") from error
+    finally:
+        connection.close()
+    return _result(response.status, body)
+
+
+def _result(status: int, body: bytes) -> Any:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        raise OperationFailed(body.decode("utf-8", "replace").strip() or f"status {status}") from None
+    if "error" in answer:
+        raise OperationFailed(answer["error"]["reason"], code=answer["error"]["code"])
+    return answer["result"]

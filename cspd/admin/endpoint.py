@@ -1,0 +1,80 @@
+"""The admin API: ``POST /v1/<operation>`` with a JSON object, on a Unix socket that only the service user can open.
+
+Answers ``{"result": ...}``, or ``{"error": {"code": ..., "reason": ...}}`` with a status of :mod:`cspd.admin.errors`.
+Every call is audited, with its outcome (R-PLAT-080).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.logger import Logger
+
+from cspd.admin.errors import status_of
+from cspd.admin.operations import Caller, Operations
+from cspd.audit.events import AuditEvent, AuditLog, Outcome
+from cspd.http.message import Request, Response, Route
+from cspd.refusals import Malformed, Refused, Unavailable
+
+MAX_BODY_BYTES = 1 << 20  # a CA certificate chain with room to spare
+_READ_ONLY = ("-list", "-show", "-tail", "-verify", "-status", "-chain")
+
+
+class AdminEndpoint:
+    """Serves operations; the socket's file mode has authenticated the caller."""
+
+    _log = Logger()
+
+    def __init__(self, operations: Operations, audit: AuditLog, *, user: str) -> None:
+        self._operations = operations
+        self._audit = audit
+        self._user = user
+
+    def routes(self) -> Sequence[Route]:
+        """The one route."""
+        return (Route(methods=("POST",), path="/v1/{operation}", handler=self.handle, max_body_bytes=MAX_BODY_BYTES),)
+
+    async def handle(self, request: Request) -> Response:
+        """Run one operation."""
+        name = request.parameters["operation"]
+        caller = Caller(user=request.header(b"x-cspctl-user") or self._user, request_id=request.request_id)
+        try:
+            result = await self._operations.run(name, _decode(request.body), caller)
+        except Refused as refusal:
+            await self._record(name, caller, Outcome.REFUSED, refusal.reason)
+            error = {"code": refusal.refusal_code, "reason": refusal.reason}
+            return _answer(status_of(refusal), {"error": error})
+        except Exception:
+            await self._record(name, caller, Outcome.FAILED, "internal error")
+            raise
+        if not name.endswith(_READ_ONLY):
+            await self._record(name, caller, Outcome.SUCCESS, "")
+        return _answer(200, {"result": result})
+
+    async def _record(self, name: str, caller: Caller, outcome: Outcome, reason: str) -> None:
+        event = AuditEvent(
+            event="command-run",
+            actor=f"cspctl:{caller.user}",
+            outcome=outcome,
+            fields={"operation": name, "reason": reason, "request_id": caller.request_id},
+        )
+        try:
+            await self._audit.record(event)
+        except Unavailable as refusal:
+            self._log.error("audit of {operation} is lost: {reason}", operation=name, reason=refusal.reason)
+
+
+def _decode(body: bytes) -> dict[str, Any]:
+    try:
+        arguments = json.loads(body or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise Malformed("the body is not JSON") from error
+    if not isinstance(arguments, dict):
+        raise Malformed("the body is not a JSON object")
+    return arguments
+
+
+def _answer(status: int, value: object) -> Response:
+    return Response(status, json.dumps(value).encode(), ((b"content-type", b"application/json"),))
