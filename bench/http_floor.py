@@ -23,6 +23,8 @@ from pathlib import Path
 from random import SystemRandom
 
 BODY = b"x" * 64
+CLIENT_HEADERS = {"User-Agent": "Microsoft-CryptoAPI/10.0", "Accept": "*/*", "Cache-Control": "max-age = 3600"}
+"""What the commonest client of a status service sends besides Host."""
 POST_SCRIPT = (
     'wrk.method = "POST"\nwrk.body = string.rep("r", 80)\nwrk.headers["Content-Type"] = "application/ocsp-request"\n'
 )
@@ -106,8 +108,11 @@ def load(server: tuple[str, int], seconds: int, connections: int, script: Path |
     """Requests per second, and CPU microseconds of the server for each."""
     url, process = server
     before = cpu_seconds(process)
+    headers = [f"-H{name}: {value}" for name, value in CLIENT_HEADERS.items()]
     options = ["-t1", f"-c{connections}", f"-d{seconds}", *(["-s", str(script)] if script else [])]
-    output = subprocess.run([*pinned(1), "wrk", *options, url], check=True, capture_output=True, text=True).stdout
+    output = subprocess.run(
+        [*pinned(1), "wrk", *options, *headers, url], check=True, capture_output=True, text=True
+    ).stdout
     assert "Non-2xx" not in output, output
     rate = re.search(r"Requests/sec:\s*([\d.]+)", output)
     count = re.search(r"(\d+) requests in", output)
