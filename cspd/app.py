@@ -12,11 +12,11 @@ import os
 import pwd
 import signal
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from random import SystemRandom
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.application.service import IProcess, Service
 from twisted.internet.defer import Deferred
@@ -29,19 +29,23 @@ from cspd.clock import SystemClock
 from cspd.config.configuration import Configuration
 from cspd.config.loader import load_configuration
 from cspd.config.problems import ConfigurationRefused, Problem
-from cspd.daemon.announcement import announce
-from cspd.daemon.core import build_core, store_url
+from cspd.daemon.administration import administration_listener, administration_serving
+from cspd.daemon.announcement import announce, expand, written
+from cspd.daemon.core import Core, build_core, store_url
 from cspd.daemon.deployment import build_deployment
-from cspd.daemon.listeners import Address, CannotListen, Listeners
+from cspd.daemon.listeners import Address, CannotListen, Listeners, Wanted
 from cspd.daemon.lock import StateInUse, StateLock
 from cspd.daemon.running import Parts, Running
 from cspd.daemon.schedule import Schedule
 from cspd.daemon.serving import build_serving, wanted_listeners
 from cspd.jobs.scheduler import Scheduler
 from cspd.logs import LevelFilter, LogWriter, as_json, as_text
+from cspd.plugin import EnrollmentURL
 from cspd.refusals import Refused
 from cspd.store import schema
 from cspd.store.database import open_database
+
+T = TypeVar("T")
 
 START_TURN_SECONDS = 0.05
 
@@ -99,7 +103,7 @@ class CSPDService(Service):
         super().privilegedStartService()  # type: ignore[no-untyped-call]  # Twisted has no types here
         try:
             self._lock.acquire(self._owner)
-            self._listeners.bind(wanted_listeners(self._configuration))
+            self._listeners.bind(_every_listener(self._configuration))
         except (StateInUse, CannotListen, OSError) as error:
             raise self._refused(str(error)) from None
 
@@ -107,7 +111,7 @@ class CSPDService(Service):
         """Start everything, and only then accept connections; raises :class:`StartRefused`."""
         os.umask(int(self._configuration.root.server.umask, 8))
         try:
-            self._running = self._build()
+            self._running, core = self._build()
             self._turn_until(self._running.start(self._configuration))
         except ConfigurationRefused as refused:
             raise self._refused(_report(refused)) from None
@@ -117,7 +121,8 @@ class CSPDService(Service):
         self._take_signals()
         for warning in self._configuration.warnings:
             self._log.warn("{warning}", warning=str(warning), event="configuration-warning")
-        announce(self._running.addresses, self._running.deployment.enrollment_urls)
+        urls = self._running.deployment.enrollment_urls
+        announce(self._running.addresses, expand(urls, self._turn_until(core.authorities.list())))
 
     def stopService(self) -> Deferred[None]:
         """Let running requests end, then stop everything (R-PLAT-006)."""
@@ -130,7 +135,7 @@ class CSPDService(Service):
 
         return Deferred.fromCoroutine(stop())
 
-    def reload(self) -> tuple[Problem, ...]:
+    def reload(self) -> Sequence[Problem]:
         """Take the configuration as it is now; returns its warnings, or raises ConfigurationRefused."""
         assert self._running is not None, "not started"
         warnings = tuple(self._running.reload())
@@ -139,7 +144,24 @@ class CSPDService(Service):
             self._log.warn("{warning}", warning=str(warning), event="configuration-warning")
         return warnings
 
-    def _build(self) -> Running:
+    def facts(self) -> Mapping[str, Any]:
+        """See :class:`cspd.admin.operations.daemon.Daemon`."""
+        assert self._running is not None, "not started"
+        configuration = self._running.deployment.configuration
+        return {
+            "mode": configuration.root.server.mode,
+            "configuration": str(configuration.path),
+            "process": os.getpid(),
+            "listeners": {name: written(address) for name, address in self._running.addresses.items()},
+            "protocols": sorted(self._running.deployment.protocols),
+        }
+
+    def enrollment_urls(self) -> Sequence[EnrollmentURL]:
+        """See :class:`cspd.admin.operations.daemon.Daemon`."""
+        assert self._running is not None, "not started"
+        return self._running.deployment.enrollment_urls
+
+    def _build(self) -> tuple[Running, Core]:
         configuration, reactor = self._configuration, self._reactor
         url = store_url(configuration.root.store, configuration.state, configuration.secrets)
         schema.upgrade(url)
@@ -156,18 +178,30 @@ class CSPDService(Service):
         parts = Parts(
             load=lambda: load_configuration(configuration.path, environment=os.environ, clock=SystemClock()),
             deploy=lambda new: build_deployment(new, core),
-            factories=lambda deployment: build_serving(
-                deployment, reactor=reactor, clock=core.clock, random=core.random
+            listeners=_every_listener,
+            factories=lambda deployment: (
+                *build_serving(deployment, reactor=reactor, clock=core.clock, random=core.random),
+                administration_serving(
+                    deployment.configuration, core, self, reactor=reactor, clock=core.clock, random=core.random
+                ),
             ),
             apply_levels=self._apply_log,
         )
         owner = f"{configuration.root.server.node_name}-{os.getpid()}-{core.random.randbytes(4).hex()}"
         schedule = Schedule(Scheduler(reactor, core.clock, database, owner))
-        return Running(parts=parts, core=core, jobs=schedule, listeners=self._listeners, database=database)
+        running = Running(
+            parts=parts,
+            core=core,
+            jobs=schedule,
+            listeners=self._listeners,
+            database=database,
+            call_later=reactor.callLater,
+        )
+        return running, core
 
-    def _turn_until(self, work: Coroutine[Any, Any, None]) -> None:
+    def _turn_until(self, work: Coroutine[Any, Any, T]) -> T:
         """Let the reactor turn until ``work`` is done; no port accepts connections yet."""
-        results: list[object] = []
+        results: list[Any] = []
         waiting = Deferred.fromCoroutine(work)
         waiting.addBoth(results.append)
         give_up = self._reactor.callLater(
@@ -179,6 +213,7 @@ class CSPDService(Service):
             give_up.cancel()
         if isinstance(results[0], Failure):
             results[0].raiseException()
+        return results[0]  # type: ignore[no-any-return]  # what the coroutine returned
 
     def _take_signals(self) -> None:
         """SIGHUP reloads, SIGUSR1 opens the log anew, SIGTERM and SIGINT stop with exit status 0."""
@@ -220,6 +255,10 @@ class CSPDService(Service):
         self._listeners.unbind()
         self._lock.release()
         return StartRefused(reason)
+
+
+def _every_listener(configuration: Configuration) -> tuple[Wanted, ...]:
+    return (*wanted_listeners(configuration), administration_listener(configuration))
 
 
 def endpoint_of(address: Address, reactor: Any) -> Any:

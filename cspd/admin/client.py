@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import http.client
 import json
 import socket
@@ -43,7 +42,7 @@ def call(path: Path, operation: str, arguments: Mapping[str, Any]) -> Any:
     Raises :class:`DaemonDown` when nobody listens, :class:`OperationFailed` with the daemon's reason.
     """
     connection = _UnixConnection(path)
-    headers = {"Content-Type": "application/json", "X-Cspctl-User": getpass.getuser()}
+    headers = {"Content-Type": "application/json"}
     try:
         connection.request("POST", f"/v1/{operation}", json.dumps(dict(arguments)), headers)
         response = connection.getresponse()

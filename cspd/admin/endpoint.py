@@ -1,4 +1,4 @@
-"""The admin API: ``POST /v1/<operation>`` with a JSON object, on a Unix socket that only the service user can open.
+"""The admin API: ``POST /v1/<operation>`` with a JSON object, on a Unix socket that its owner and root can open.
 
 Answers ``{"result": ...}``, or ``{"error": {"code": ..., "reason": ...}}`` with a status of :mod:`cspd.admin.errors`.
 Every call is audited, with its outcome (R-PLAT-080).
@@ -7,15 +7,17 @@ Every call is audited, with its outcome (R-PLAT-080).
 from __future__ import annotations
 
 import json
+import pwd
 from collections.abc import Sequence
 from typing import Any
 
 from twisted.logger import Logger
 
 from cspd.admin.errors import status_of
-from cspd.admin.operations import Caller, Operations
+from cspd.admin.operations.values import Caller, Operations
 from cspd.audit.events import AuditEvent, AuditLog, Outcome
 from cspd.http.message import Request, Response, Route
+from cspd.http.peers import UNIX_PREFIX
 from cspd.refusals import Malformed, Refused, Unavailable
 
 MAX_BODY_BYTES = 1 << 20  # a CA certificate chain with room to spare
@@ -23,14 +25,13 @@ _READ_ONLY = ("-list", "-show", "-tail", "-verify", "-status", "-chain")
 
 
 class AdminEndpoint:
-    """Serves operations; the socket's file mode has authenticated the caller."""
+    """Serves operations. The socket's file mode lets the caller in, the kernel says who it is."""
 
     _log = Logger()
 
-    def __init__(self, operations: Operations, audit: AuditLog, *, user: str) -> None:
+    def __init__(self, operations: Operations, audit: AuditLog) -> None:
         self._operations = operations
         self._audit = audit
-        self._user = user
 
     def routes(self) -> Sequence[Route]:
         """The one route."""
@@ -39,7 +40,7 @@ class AdminEndpoint:
     async def handle(self, request: Request) -> Response:
         """Run one operation."""
         name = request.parameters["operation"]
-        caller = Caller(user=request.header(b"x-cspctl-user") or self._user, request_id=request.request_id)
+        caller = Caller(user=_user(request), request_id=request.request_id)
         try:
             result = await self._operations.run(name, _decode(request.body), caller)
         except Refused as refusal:
@@ -64,6 +65,15 @@ class AdminEndpoint:
             await self._audit.record(event)
         except Unavailable as refusal:
             self._log.error("audit of {operation} is lost: {reason}", operation=name, reason=refusal.reason)
+
+
+def _user(request: Request) -> str:
+    """The login name of the user at the other end; its number if it has none."""
+    number = request.peer.removeprefix(UNIX_PREFIX)
+    try:
+        return pwd.getpwuid(int(number)).pw_name
+    except (KeyError, ValueError):
+        return number or "unknown"
 
 
 def _decode(body: bytes) -> dict[str, Any]:

@@ -37,13 +37,15 @@ class CertificateTemplate:
     """
 
     def __init__(self, profile: Profile, issuer: Issuer | None) -> None:
-        self._issuer_name = None if issuer is None else issuer.name
         self._subject_alt_name_critical = profile.subject_alt_name.critical
-        self._constant = tuple(
+        self._self_signed = issuer is None
+        builder = x509.CertificateBuilder()
+        if issuer is not None:
+            builder = builder.issuer_name(issuer.name)
+        for value, critical in _constant_extensions(profile, issuer):
             # Encoded here once: a builder takes bytes faster than it encodes values.
-            x509.Extension(value.oid, critical, x509.UnrecognizedExtension(value.oid, value.public_bytes()))
-            for value, critical in _constant_extensions(profile, issuer)
-        )
+            builder = builder.add_extension(x509.UnrecognizedExtension(value.oid, value.public_bytes()), critical)
+        self._builder = builder
 
     def assemble(
         self,
@@ -57,22 +59,19 @@ class CertificateTemplate:
         extensions: Sequence[x509.Extension[x509.ExtensionType]] = (),
     ) -> x509.CertificateBuilder:
         """See :func:`assemble`."""
-        varying: list[x509.Extension[x509.ExtensionType]] = [
-            _extension(x509.SubjectKeyIdentifier(subject_key_identifier(public_key)), critical=False)
-        ]
-        if subject_alt_names:
-            critical = self._subject_alt_name_critical or subject == _EMPTY_NAME
-            varying.append(_extension(x509.SubjectAlternativeName(subject_alt_names), critical=critical))
+        builder = self._builder.issuer_name(subject) if self._self_signed else self._builder
         builder = (
-            x509.CertificateBuilder()
-            .issuer_name(subject if self._issuer_name is None else self._issuer_name)
-            .subject_name(subject)
+            builder.subject_name(subject)
             .public_key(public_key)
             .serial_number(serial)
             .not_valid_before(not_before)
             .not_valid_after(not_after)
+            .add_extension(x509.SubjectKeyIdentifier(subject_key_identifier(public_key)), critical=False)
         )
-        for extension in (*self._constant, *varying, *extensions):
+        if subject_alt_names:
+            critical = self._subject_alt_name_critical or subject == _EMPTY_NAME
+            builder = builder.add_extension(x509.SubjectAlternativeName(subject_alt_names), critical)
+        for extension in extensions:
             builder = builder.add_extension(extension.value, extension.critical)
         return builder
 
@@ -104,10 +103,6 @@ def assemble(
         subject_alt_names=subject_alt_names,
         extensions=extensions,
     )
-
-
-def _extension(value: x509.ExtensionType, *, critical: bool) -> x509.Extension[x509.ExtensionType]:
-    return x509.Extension(value.oid, critical, value)
 
 
 def _constant_extensions(profile: Profile, issuer: Issuer | None) -> list[tuple[x509.ExtensionType, bool]]:

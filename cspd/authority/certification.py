@@ -11,8 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from cspd.authority.assembly import Issuer, assemble
+from cspd.authority.issuers import issuer_of
 from cspd.authority.profile_values import Profile
-from cspd.authority.rows import key_identifier
 from cspd.authority.rules import checked_expiry
 from cspd.authority.serials import new_serial
 from cspd.authority.urls import StatusURLs
@@ -157,18 +157,3 @@ class CACertifier:
 
     def _now(self) -> datetime:
         return self._clock.now().replace(microsecond=0)
-
-
-def issuer_of(authority: Authority, urls: StatusURLs) -> Issuer:
-    """What certificates say about the CA that signs them now (R-CA-053); raises Conflict without a certificate."""
-    if authority.certificate is None or authority.certificate_id is None:
-        raise Conflict(f"{authority.reference} has no certificate yet")
-    has_deltas = authority.delta_crl_hours is not None
-    return Issuer(
-        name=authority.certificate.subject,
-        key_identifier=key_identifier(authority.certificate),
-        crl_url=urls.crl(authority.reference, authority.key_index),
-        delta_crl_url=urls.delta_crl(authority.reference, authority.key_index) if has_deltas else None,
-        ocsp_url=urls.ocsp(authority.reference) if authority.ocsp_enabled else None,
-        ca_certificate_url=urls.ca_certificate(authority.reference, authority.certificate_id),
-    )

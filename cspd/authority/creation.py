@@ -24,6 +24,7 @@ from cspd.authority.registry import AuthorityRegistry
 from cspd.authority.rows import NewCACertificate, insert_authority, insert_certificate
 from cspd.authority.rules import check_ca_id, check_crl_schedule, check_subject, checked_profiles, checked_users
 from cspd.authority.tentative_keys import tentative_key
+from cspd.authority.uncancelled import Uncancelled
 from cspd.authority.values import Authority, AuthorityKind, AuthorityState, CAReference, Requester
 from cspd.clock import Clock
 from cspd.keys.interfaces import Keys
@@ -62,9 +63,20 @@ class AuthorityCreation:
         self._registry = registry
         self._profiles = profiles
         self._audit = audit
+        self._uncancelled = Uncancelled()  # half a CA must not stay behind when the administrator's client leaves
 
     async def create_root(self, new: NewRoot, requester: Requester) -> Authority:
         """Make a key and a self-signed certificate (R-CA-020)."""
+        return await self._uncancelled.run(self._create_root(new, requester))
+
+    async def create_issuing(self, new: NewIssuingCA, requester: Requester) -> Authority:
+        """Make a key and, under a root here, its certificate (R-CA-022).
+
+        Under an external root the CA is left ``pending-certificate``; see :mod:`cspd.authority.external` (R-CA-023).
+        """
+        return await self._uncancelled.run(self._create_issuing(new, requester))
+
+    async def _create_root(self, new: NewRoot, requester: Requester) -> Authority:
         self._check_fields(new, AuthorityKind.ROOT)
         self._certifier.check_expiry(ROOT_PROFILE, new.not_after)
         await self._check_free(new.reference, requester)
@@ -90,11 +102,7 @@ class AuthorityCreation:
             await self._database.write(work)
         return await self._created(new.reference)
 
-    async def create_issuing(self, new: NewIssuingCA, requester: Requester) -> Authority:
-        """Make a key and, under a root here, its certificate (R-CA-022).
-
-        Under an external root the CA is left ``pending-certificate``; see :mod:`cspd.authority.external` (R-CA-023).
-        """
+    async def _create_issuing(self, new: NewIssuingCA, requester: Requester) -> Authority:
         self._check_fields(new, AuthorityKind.ISSUING)
         root = await self._root(new)
         if root.kind is AuthorityKind.EXTERNAL_ROOT:

@@ -9,10 +9,11 @@ The functions here run in a database thread and do the encoding of entries there
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from operator import itemgetter
 
 from sqlalchemy import (
     ColumnElement,
@@ -29,7 +30,7 @@ from sqlalchemy import (
 )
 
 from cspd.authority.change_feed import last_sequence
-from cspd.authority.crl_encoding import CRLEntry, encode_entry
+from cspd.authority.crl_encoding import encode_revoked
 from cspd.authority.values import CertificateState, PublishedCRL, RevocationReason
 from cspd.refusals import Conflict
 from cspd.store.tables import authorities, authority_certificates, certificates, crls, status_changes
@@ -66,6 +67,7 @@ class CRLState:
     this_update: datetime
     next_update: datetime
     status_sequence: int
+    entries: int
 
 
 def read_full(connection: Connection, scope: Scope, *, this_update: datetime, interval: timedelta) -> CRLContent:
@@ -80,7 +82,7 @@ def read_full(connection: Connection, scope: Scope, *, this_update: datetime, in
     newest = _newest_full(connection, scope)
     if newest is not None:
         query = query.where(certificates.c.not_after >= min(this_update - interval, newest))
-    return CRLContent(number, None, sequence, tuple(_encoded(connection, query, this_update)))
+    return CRLContent(number, None, sequence, _encoded(connection, query, this_update))
 
 
 def read_delta(connection: Connection, scope: Scope, *, this_update: datetime) -> CRLContent:
@@ -106,7 +108,7 @@ def read_delta(connection: Connection, scope: Scope, *, this_update: datetime) -
         ),
     )
     query = _of_scope(scope).where(certificates.c.serial.in_(changed))
-    return CRLContent(number, base.number, sequence, tuple(_encoded(connection, query, this_update)))
+    return CRLContent(number, base.number, sequence, _encoded(connection, query, this_update))
 
 
 def store(connection: Connection, scope: Scope, crl: PublishedCRL) -> None:
@@ -148,7 +150,7 @@ def read_newest(connection: Connection) -> Sequence[tuple[Scope, bool, int]]:
 def read_state(connection: Connection, scope: Scope, *, is_delta: bool) -> CRLState | None:
     """What is known of the newest CRL of that kind, without its bytes."""
     row = connection.execute(
-        select(crls.c.number, crls.c.this_update, crls.c.next_update, crls.c.status_sequence)
+        select(crls.c.number, crls.c.this_update, crls.c.next_update, crls.c.status_sequence, crls.c.entries)
         .where(_in_scope(scope), crls.c.is_delta.is_(is_delta))
         .order_by(crls.c.number.desc())
         .limit(1)
@@ -187,7 +189,8 @@ def _next_number(connection: Connection, scope: Scope) -> int:
     return int(connection.execute(query).scalar_one()) + 1
 
 
-_Columns = Select[str, str, datetime | None, str | None, datetime | None]
+_Columns = Select[str, datetime | None, str | None, datetime | None]
+_REMOVED = RevocationReason.REMOVE_FROM_CRL.value
 
 
 def _of_scope(scope: Scope) -> _Columns:
@@ -195,16 +198,15 @@ def _of_scope(scope: Scope) -> _Columns:
         authority_certificates.c.authority_id == scope.authority_id,
         authority_certificates.c.key_index == scope.key_index,
     )
-    return (
-        select(
-            type_coerce(certificates.c.serial, String),  # hexadecimal digits as stored
-            certificates.c.state,
-            certificates.c.revoked_at,
-            certificates.c.revocation_reason,
-            certificates.c.invalidity_date,
-        )
-        .where(certificates.c.authority_id == scope.authority_id, certificates.c.issuer_certificate_id.in_(signers))
-        .order_by(certificates.c.serial)
+    return select(
+        type_coerce(certificates.c.serial, String),  # hexadecimal digits as stored
+        certificates.c.revoked_at,
+        certificates.c.revocation_reason,
+        certificates.c.invalidity_date,
+    ).where(
+        certificates.c.authority_id == scope.authority_id,
+        certificates.c.issuer_certificate_id.in_(signers),
+        certificates.c.state != CertificateState.RESERVED.value,
     )
 
 
@@ -222,17 +224,13 @@ def _newest_full(connection: Connection, scope: Scope) -> datetime | None:
     return newest
 
 
-def _encoded(connection: Connection, query: _Columns, this_update: datetime) -> Iterator[bytes]:
-    for serial, state, revoked_at, reason, invalidity_date in connection.execute(query):
-        if state == CertificateState.RESERVED.value:
-            continue
-        if revoked_at is None or reason is None:  # good; only in a delta CRL: released from hold
-            entry = CRLEntry(serial=int(serial, 16), revoked_at=this_update, reason=RevocationReason.REMOVE_FROM_CRL)
-        else:
-            entry = CRLEntry(
-                serial=int(serial, 16),
-                revoked_at=revoked_at,
-                reason=RevocationReason(reason),
-                invalidity_date=invalidity_date,
-            )
-        yield encode_entry(entry)
+def _encoded(connection: Connection, query: _Columns, this_update: datetime) -> tuple[bytes, ...]:
+    """The entries by serial number; sorted here, for an ORDER BY makes SQLite read all certificates of the CA."""
+    rows = sorted(connection.execute(query), key=itemgetter(0))
+    return tuple(
+        encode_revoked(int(serial, 16), revoked_at, reason, invalidity_date)
+        if revoked_at is not None and reason is not None
+        # good; only in a delta CRL: released from hold
+        else encode_revoked(int(serial, 16), this_update, _REMOVED, None)
+        for serial, revoked_at, reason, invalidity_date in rows
+    )

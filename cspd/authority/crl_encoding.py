@@ -14,8 +14,7 @@ from cryptography import x509
 
 from cspd.authority.values import RevocationReason
 
-_INTEGER, _BIT_STRING, _OCTET_STRING, _ENUMERATED = 0x02, 0x03, 0x04, 0x0A
-_UTC_TIME, _GENERALIZED_TIME, _SEQUENCE, _EXTENSIONS = 0x17, 0x18, 0x30, 0xA0
+_BIT_STRING, _OCTET_STRING, _ENUMERATED, _SEQUENCE, _EXTENSIONS = 0x03, 0x04, 0x0A, 0x30, 0xA0
 _VERSION_2 = b"\x02\x01\x01"
 _CRITICAL = b"\x01\x01\xff"
 
@@ -33,16 +32,23 @@ class CRLEntry:
 
 def encode_entry(entry: CRLEntry) -> bytes:
     """One entry of ``revokedCertificates`` with its reasonCode and invalidityDate (RFC 5280, 5.3)."""
-    parts = _integer(entry.serial) + encode_time(entry.revoked_at)
-    extensions = _REASON_EXTENSIONS[entry.reason]
-    if entry.invalidity_date is not None:
+    return encode_revoked(entry.serial, entry.revoked_at, entry.reason.value, entry.invalidity_date)
+
+
+def encode_revoked(serial: int, revoked_at: datetime, reason: str, invalidity_date: datetime | None) -> bytes:
+    """The same from the columns of a row, without a value for each; ``reason`` is the name of a CRLReason."""
+    if serial < 0:
+        raise ValueError("serial numbers are not negative")
+    number = serial.to_bytes(serial.bit_length() // 8 + 1, "big")  # one bit more than the value has, for the sign
+    parts = b"\x02" + _OCTET[len(number)] + number + encode_time(revoked_at)
+    if invalidity_date is None:
+        parts += _REASONS[reason]
+    else:
         # always GeneralizedTime (RFC 5280, 5.3.2)
-        extensions += _element(
-            _SEQUENCE, _INVALIDITY_DATE_OID + _element(_OCTET_STRING, _generalized_time(entry.invalidity_date))
-        )
-    if extensions:
-        parts += _element(_SEQUENCE, extensions)
-    return _element(_SEQUENCE, parts)
+        value = _element(_OCTET_STRING, _generalized_time(invalidity_date))
+        date = _element(_SEQUENCE, _INVALIDITY_DATE_OID + value)
+        parts += _element(_SEQUENCE, _REASON_EXTENSIONS[reason] + date)
+    return b"\x30" + _OCTET[len(parts)] + parts  # an entry is far shorter than 128 octets
 
 
 def encode_extension(value: x509.ExtensionType, *, critical: bool = False) -> bytes:
@@ -84,21 +90,16 @@ def encode_certificate_list(*, tbs: bytes, algorithm_der: bytes, signature: byte
 
 def encode_time(moment: datetime) -> bytes:
     """Time: UTCTime through 2049 and GeneralizedTime from 2050 on, in seconds and Z (RFC 5280, 5.1.2.4)."""
-    moment = moment.astimezone(UTC)
-    if moment.year < 2050:
-        return b"\x17\x0d" + moment.strftime("%y%m%d%H%M%SZ").encode("ascii")
-    return _generalized_time(moment)
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    year, month, day, hour, minute, second, *_ = moment.timetuple()
+    if 1950 <= year < 2050:
+        return b"\x17\x0d%02d%02d%02d%02d%02d%02dZ" % (year % 100, month, day, hour, minute, second)
+    return b"\x18\x0f%04d%02d%02d%02d%02d%02dZ" % (year, month, day, hour, minute, second)
 
 
 def _generalized_time(moment: datetime) -> bytes:
-    return b"\x18\x0f" + moment.astimezone(UTC).strftime("%Y%m%d%H%M%SZ").rjust(15, "0").encode("ascii")
-
-
-def _integer(value: int) -> bytes:
-    if value < 0:
-        raise ValueError("serial numbers are not negative")
-    # one bit more than the value has, for the sign
-    return _element(_INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big"))
+    return b"\x18\x0f%04d%02d%02d%02d%02d%02dZ" % moment.astimezone(UTC).timetuple()[:6]
 
 
 def _element(tag: int, content: bytes) -> bytes:
@@ -139,7 +140,10 @@ def _reason_extension(reason: RevocationReason) -> bytes:
     return _element(_SEQUENCE, _oid(x509.CRLReason.oid.dotted_string) + _element(_OCTET_STRING, value))
 
 
-_REASON_EXTENSIONS = {reason: _reason_extension(reason) for reason in RevocationReason}
+_OCTET = tuple(bytes((number,)) for number in range(128))
+_REASON_EXTENSIONS = {reason.value: _reason_extension(reason) for reason in RevocationReason}
+_REASONS = {name: _element(_SEQUENCE, der) if der else b"" for name, der in _REASON_EXTENSIONS.items()}
+"""crlEntryExtensions of an entry that has no other."""
 
 __all__ = [
     "CRLEntry",
@@ -147,6 +151,7 @@ __all__ = [
     "encode_certificate_list",
     "encode_entry",
     "encode_extension",
+    "encode_revoked",
     "encode_tbs_cert_list",
     "encode_time",
 ]

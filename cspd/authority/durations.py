@@ -33,6 +33,14 @@ class CalendarDuration:
         day = min(moment.day, monthrange(year, month + 1)[1])
         return moment.replace(year=year, month=month + 1, day=day) + self.rest
 
+    def __str__(self) -> str:
+        """ISO 8601, as :meth:`parse` reads it."""
+        seconds = self.rest.seconds
+        days = [(self.years, "Y"), (self.months, "M"), (self.rest.days, "D")]
+        times = [(seconds // 3600, "H"), (seconds % 3600 // 60, "M"), (seconds % 60, "S")]
+        day_part, time_part = ("".join(f"{n}{unit}" for n, unit in part if n) for part in (days, times))
+        return f"P{day_part}" + (f"T{time_part}" if time_part else "")
+
     @classmethod
     def parse(cls, text: str) -> CalendarDuration:
         """Read an ISO 8601 duration such as ``P1Y``, ``P90D`` or ``PT12H``; raises ValueError."""

@@ -248,7 +248,10 @@ class IssuancePipeline:
         )
 
     def _check(self, certificate: x509.Certificate, prepared: _Prepared, serial: int) -> None:
-        """A faulty token or a swapped key must not get its product out of the house."""
+        """A faulty token or a swapped key must not get its product out of the house.
+
+        We encoded what was to be signed; the signature and the fresh serial number under it tie the answer to that.
+        """
         try:
             certificate.verify_directly_issued_by(prepared.signer.certificate)
         except (InvalidSignature, ValueError, TypeError) as error:
@@ -256,7 +259,7 @@ class IssuancePipeline:
                 "the CA's key made a wrong signature",
                 detail=f"{prepared.signer.key} does not fit {prepared.signer.authority.reference}: {error}",
             ) from error
-        if certificate.serial_number != serial or certificate.subject != prepared.names.subject:
+        if certificate.serial_number != serial:
             raise Unavailable("the CA's key signed something else", detail=str(prepared.signer.key))
 
     async def _audit_refusal(self, request: EnrollmentRequest, refusal: Refused) -> None:
@@ -301,8 +304,8 @@ def _issued_event(prepared: _Prepared, record: CertificateRecord, certificate_de
             "profile": record.profile,
             "subject": record.subject,
             "names": " ".join(record.names),
-            "not_before": f"{record.not_before:%Y-%m-%dT%H:%M:%SZ}",
-            "not_after": f"{record.not_after:%Y-%m-%dT%H:%M:%SZ}",
+            "not_before": record.not_before.isoformat(),
+            "not_after": record.not_after.isoformat(),
             "sha256": sha256(certificate_der).hexdigest(),
             "dropped_extensions": " ".join(prepared.dropped) or None,
             "address": prepared.requester.address,

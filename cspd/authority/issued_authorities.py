@@ -6,36 +6,17 @@ from hashlib import sha256
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 
+from cspd.authority.certificates import complete_reserved, insert_certificate
 from cspd.authority.certification import SUBORDINATE_PROFILE, PreparedCertificate
-from cspd.authority.values import Authority, CertificateState, Requester
-from cspd.refusals import Unavailable
-from cspd.store.tables import certificates
+from cspd.authority.values import Authority, CertificateRecord, CertificateState, CertificateStatus, Requester
+from cspd.x509.names import format_name
 
 
 def reserve(connection: Connection, root: Authority, prepared: PreparedCertificate, requester: Requester) -> None:
-    """Record that a signature is about to be made (``record_before_signing``)."""
-    connection.execute(
-        certificates.insert().values(
-            authority_id=root.id,
-            serial=prepared.serial,
-            certificate_der=None,
-            issuer_certificate_id=root.certificate_id,
-            profile=SUBORDINATE_PROFILE,
-            subject=prepared.subject.rfc4514_string(),
-            names="",
-            public_key_sha256=sha256(
-                prepared.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-            ).hexdigest(),
-            not_before=prepared.not_before,
-            not_after=prepared.not_after,
-            issued_at=prepared.not_before,
-            protocol=requester.protocol,
-            requester=requester.identity,
-            state=CertificateState.RESERVED.value,
-        )
-    )
+    """Record that a signature is about to be made (``record_before_signing``); the caller commits."""
+    _insert(connection, root, prepared, None, requester)
 
 
 def record(
@@ -45,17 +26,37 @@ def record(
     certificate: x509.Certificate,
     requester: Requester,
 ) -> None:
-    """Record the certificate, reserved before or not."""
-    if not root.record_before_signing:
-        reserve(connection, root, prepared, requester)
-    changed = connection.execute(
-        update(certificates)
-        .where(
-            certificates.c.authority_id == root.id,
-            certificates.c.serial == prepared.serial,
-            certificates.c.state == CertificateState.RESERVED.value,
-        )
-        .values(certificate_der=certificate.public_bytes(Encoding.DER), state=CertificateState.GOOD.value)
+    """Record the certificate, reserved before or not; the caller commits."""
+    certificate_der = certificate.public_bytes(Encoding.DER)
+    if root.record_before_signing:
+        complete_reserved(connection, root.id, prepared.serial, certificate_der)
+    else:
+        _insert(connection, root, prepared, certificate_der, requester)
+
+
+def _insert(
+    connection: Connection,
+    root: Authority,
+    prepared: PreparedCertificate,
+    certificate_der: bytes | None,
+    requester: Requester,
+) -> None:
+    assert root.certificate_id is not None
+    public_key_der = prepared.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    state = CertificateState.RESERVED if certificate_der is None else CertificateState.GOOD
+    issued = CertificateRecord(
+        authority_id=root.id,
+        serial=prepared.serial,
+        certificate_der=certificate_der,
+        issuer_certificate_id=root.certificate_id,
+        profile=SUBORDINATE_PROFILE,
+        subject=format_name(prepared.subject),
+        names=(),
+        not_before=prepared.not_before,
+        not_after=prepared.not_after,
+        issued_at=prepared.not_before,
+        protocol=requester.protocol,
+        requester=requester.identity,
+        status=CertificateStatus(state=state),
     )
-    if changed.rowcount != 1:
-        raise Unavailable("the record made before signing is gone")
+    insert_certificate(connection, issued, public_key_sha256=sha256(public_key_der).hexdigest())

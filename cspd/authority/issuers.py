@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from cspd.authority.assembly import CertificateTemplate, Issuer
 from cspd.authority.policy.validity import Period
 from cspd.authority.profile_values import Profile
+from cspd.authority.rows import key_identifier
 from cspd.authority.urls import StatusURLs
 from cspd.authority.values import Authority
 from cspd.keys.values import KeyReference
 from cspd.refusals import Conflict
 from cspd.x509.algorithms import signature_hash
-from cspd.x509.identifiers import subject_key_identifier
 
 
 def issuer_of(authority: Authority, urls: StatusURLs) -> Issuer:
@@ -26,19 +25,12 @@ def issuer_of(authority: Authority, urls: StatusURLs) -> Issuer:
     reference = authority.reference
     return Issuer(
         name=authority.certificate.subject,
-        key_identifier=_key_identifier(authority.certificate),
+        key_identifier=key_identifier(authority.certificate),
         crl_url=urls.crl(reference, authority.key_index),
         delta_crl_url=urls.delta_crl(reference, authority.key_index) if authority.delta_crl_hours else None,
         ocsp_url=urls.ocsp(reference) if authority.ocsp_enabled else None,
         ca_certificate_url=urls.ca_certificate(reference, authority.certificate_id),
     )
-
-
-def _key_identifier(certificate: x509.Certificate) -> bytes:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    except x509.ExtensionNotFound:  # an old root of somebody else
-        return subject_key_identifier(certificate.public_key())
 
 
 class SigningAuthority:

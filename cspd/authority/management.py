@@ -17,6 +17,7 @@ from cspd.authority.profile_values import Profile
 from cspd.authority.registry import AuthorityRegistry
 from cspd.authority.rows import change_authority
 from cspd.authority.rules import checked_profiles, checked_users
+from cspd.authority.uncancelled import Uncancelled
 from cspd.authority.values import (
     Authority,
     AuthorityKind,
@@ -61,6 +62,7 @@ class AuthorityManagement:
         self._revocation = revocation
         self._profiles = profiles
         self._audit = audit
+        self._uncancelled = Uncancelled()
 
     async def edit(
         self,
@@ -156,6 +158,9 @@ class AuthorityManagement:
 
         Its id rests for 24 hours; the record of what it issued stays. Raises Conflict for a root that has subordinates.
         """
+        await self._uncancelled.run(self._delete(reference, requester))
+
+    async def _delete(self, reference: CAReference, requester: Requester) -> None:
         authority = await self._registry.get(reference)
 
         def work(connection: Connection) -> None:

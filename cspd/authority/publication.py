@@ -36,6 +36,9 @@ SETTLE_SECONDS = 1.0
 SHARE_OF_TIME = 10
 """A CRL that took d seconds is not made again for SHARE_OF_TIME times d: mass revocation must not fill the machine."""
 
+LARGE = 10_000
+"""Entries from which on a full CRL keeps to its schedule where delta CRLs tell of revocations."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Name:
@@ -67,7 +70,8 @@ class CRLPublication:
         self._settle = settle
         self._last_duration: dict[str, float] = {}
         self._memory: dict[_Name, PublishedCRL] = {}
-        self._up_to_date: set[_Name] = set()
+        self._up_to_date: set[_Name] = set()  # known to lack no change; only CAs without a schedule ask
+        self._changes = 0
         self._sequence = -1
         self._running: dict[_Name, list[Deferred[PublishedCRL]]] = {}
         self._timers: dict[str, Timer] = {}
@@ -163,6 +167,7 @@ class CRLPublication:
     def certificate_changed(self, change: StatusChange) -> None:
         """A certificate was revoked, held or released here (``RevocationService.after_change``)."""
         authority_id = change.authority_id
+        self._changes += 1
         self._up_to_date = {name for name in self._up_to_date if name.scope.authority_id != authority_id}
         if authority_id not in self._timers:
             delay = max(self._settle, SHARE_OF_TIME * self._last_duration.get(authority_id, 0.0))
@@ -170,32 +175,39 @@ class CRLPublication:
 
     def _begin(self, authority_id: str) -> None:
         del self._timers[authority_id]
-        task = Deferred.fromCoroutine(self._publish_changed(authority_id))
-        self._tasks.add(task)
-
-        def done(result: Failure | None) -> None:
-            self._tasks.discard(task)
-            if isinstance(result, Failure):  # publish_due tries again within a minute
-                self._log.failure("cannot publish the CRL of {id}", failure=result, id=authority_id)
-
-        task.addBoth(done)
+        self._keep(Deferred.fromCoroutine(self._publish_changed(authority_id)))
 
     async def _publish_changed(self, authority_id: str) -> None:
         try:
             authority = await self._authorities.by_id(authority_id)
+            if authority.crl_days is None:  # made when somebody asks
+                return
+            for signer in signers(authority, self._clock.now()):
+                await self._publish_change(authority, Scope(authority_id, signer.key_index))
         except NotFound:  # deleted meanwhile
             return
-        if authority.crl_days is None:  # made when somebody asks
-            return
-        for signer in signers(authority, self._clock.now()):
-            scope = Scope(authority_id, signer.key_index)
-            # with delta CRLs the full one keeps its schedule, for deltas build on it
-            is_delta = authority.delta_crl_hours is not None and await self._has_base(scope)
-            await self._issue_anew(authority, _Name(scope, is_delta))
+        except Exception:  # the edge of a task: publish_due tries again within a minute
+            self._log.failure("cannot publish the CRL of {id}", id=authority_id)
+
+    async def _publish_change(self, authority: Authority, scope: Scope) -> None:
+        full = await self._database.read(partial(read_state, scope=scope, is_delta=False))
+        if not self._delta_is_enough(authority, full):
+            await self._issue_anew(authority, _Name(scope, is_delta=False))
+        if authority.delta_crl_hours is not None:
+            await self._issue_anew(authority, _Name(scope, is_delta=True))
+
+    def _delta_is_enough(self, authority: Authority, full: CRLState | None) -> bool:
+        """Whether a change waits for the next full CRL: that is large, and a delta CRL tells of it."""
+        return (
+            authority.delta_crl_hours is not None
+            and full is not None
+            and full.next_update > self._clock.now()
+            and full.entries >= LARGE
+        )
 
     async def _has_base(self, scope: Scope) -> bool:
-        stored = await self._database.read(lambda connection: read_state(connection, scope, is_delta=False))
-        return stored is not None and stored.next_update > self._clock.now()
+        full = await self._database.read(partial(read_state, scope=scope, is_delta=False))
+        return full is not None and full.next_update > self._clock.now()
 
     async def _publish_if_due(self, authority: Authority) -> None:
         now = self._clock.now()
@@ -203,7 +215,8 @@ class CRLPublication:
         for signer in signers(authority, now):
             scope = Scope(authority.id, signer.key_index)
             full, delta, sequence = await self._database.read(partial(_read_due, scope=scope))
-            if _is_due(full, crl_interval(authority, is_delta=False), now, None if has_deltas else sequence):
+            late = None if self._delta_is_enough(authority, full) else sequence
+            if _is_due(full, crl_interval(authority, is_delta=False), now, late):
                 await self._issue(authority, _Name(scope, is_delta=False))
             if has_deltas and _is_due(delta, crl_interval(authority, is_delta=True), now, sequence):
                 await self._issue(authority, _Name(scope, is_delta=True))
@@ -222,27 +235,34 @@ class CRLPublication:
         return await self._issue(authority, name)
 
     async def _issue(self, authority: Authority, name: _Name) -> PublishedCRL:
-        """Make a CRL, or join the one that is being made."""
+        """Make a CRL, or join the one that is being made; it is made to its end although whoever asked has left."""
         waiter: Deferred[PublishedCRL] = Deferred()
         if (waiters := self._running.get(name)) is not None:
             waiters.append(waiter)
-            return await waiter
-        self._running[name] = []
-        result: PublishedCRL | Failure
-        begun = self._reactor.seconds()
-        try:
-            crl = await self._issuer.issue(authority, name.scope.key_index, is_delta=name.is_delta)
-        except BaseException:
-            result = Failure()  # type: ignore[no-untyped-call]  # takes the exception being handled
-            raise
         else:
-            result = crl
-            self._remember(name, crl)
+            self._running[name] = [waiter]
+            self._keep(Deferred.fromCoroutine(self._make(authority, name)))
+        return await waiter
+
+    async def _make(self, authority: Authority, name: _Name) -> None:
+        begun, changes = self._reactor.seconds(), self._changes
+        result: PublishedCRL | Failure
+        try:
+            result = await self._issuer.issue(authority, name.scope.key_index, is_delta=name.is_delta)
+        except Exception:  # those who wait get it
+            result = Failure()  # type: ignore[no-untyped-call]  # of the exception being handled
+        else:
+            self._remember(name, result)
+            if changes == self._changes:
+                self._up_to_date.add(name)
             self._last_duration[authority.id] = self._reactor.seconds() - begun
-            return crl
-        finally:
-            for each in self._running.pop(name):
-                each.callback(result)
+        for waiter in self._running.pop(name):
+            waiter.callback(result)
+
+    def _keep(self, task: Deferred[None]) -> None:
+        """Remember work until it ends, so that :meth:`stop` can wait for it."""
+        self._tasks.add(task)
+        task.addBoth(lambda _: self._tasks.discard(task))
 
     def _remember(self, name: _Name, crl: PublishedCRL) -> None:
         known = self._memory.get(name)
@@ -255,6 +275,7 @@ class CRLPublication:
         )
         if sequence != self._sequence:
             self._sequence = sequence
+            self._changes += 1
             self._up_to_date.clear()
         numbers = {_Name(scope, is_delta): number for scope, is_delta, number in newest}
         for name in [name for name in self._memory if name not in numbers]:  # the CA was deleted

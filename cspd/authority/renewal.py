@@ -22,6 +22,7 @@ from cspd.authority.organizations import check_administrator
 from cspd.authority.registry import AuthorityRegistry
 from cspd.authority.rows import NewCACertificate, change_authority, insert_certificate
 from cspd.authority.tentative_keys import tentative_key
+from cspd.authority.uncancelled import Uncancelled
 from cspd.authority.values import Authority, AuthorityKind, AuthorityState, CAReference, Requester
 from cspd.keys.interfaces import Keys
 from cspd.keys.values import KeyReference, KeyType
@@ -52,6 +53,7 @@ class AuthorityRenewal:
         self._certifier = certifier
         self._registry = registry
         self._audit = audit
+        self._uncancelled = Uncancelled()  # a signature must be recorded although whoever asked has left
 
     async def renew(
         self, reference: CAReference, requester: Requester, *, not_after: datetime | None = None
@@ -59,8 +61,8 @@ class AuthorityRenewal:
         """A new certificate for the same key and name, by default as long as a new CA's."""
         authority, root = await self._renewable(reference, requester)
         assert authority.key is not None
-        return await self._certify(
-            authority, root, authority.key, authority.key_index, not_after, requester, event="ca-renewed"
+        return await self._uncancelled.run(
+            self._certify(authority, root, authority.key, authority.key_index, not_after, requester, event="ca-renewed")
         )
 
     async def rekey(
@@ -72,6 +74,11 @@ class AuthorityRenewal:
         not_after: datetime | None = None,
     ) -> Authority:
         """A new key, of the same type unless told otherwise, and a certificate for it; the old key signs CRLs only."""
+        return await self._uncancelled.run(self._rekey(reference, requester, key_type, not_after))
+
+    async def _rekey(
+        self, reference: CAReference, requester: Requester, key_type: KeyType | None, not_after: datetime | None
+    ) -> Authority:
         authority, root = await self._renewable(reference, requester)
         assert authority.key is not None
         assert authority.key_type is not None

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select, update
 from cspd.audit.events import AuditEvent, AuditLog
 from cspd.authority.interfaces import Authorities
 from cspd.authority.rows import change_authority
+from cspd.authority.uncancelled import Uncancelled
 from cspd.authority.values import (
     Authority,
     AuthorityKind,
@@ -62,6 +63,7 @@ class RevocationService:
         self._audit = audit
         self._after_change = after_change
         self._allowed_reasons = allowed_reasons
+        self._uncancelled = Uncancelled()
 
     async def revoke(self, request: RevocationRequest) -> CertificateStatus:
         """See :class:`cspd.authority.interfaces.Revocation`."""
@@ -115,9 +117,13 @@ class RevocationService:
     async def _apply(
         self, authority: Authority, serial: int, work: Callable[[Connection], CertificateStatus]
     ) -> CertificateStatus:
-        status = await self._database.write(work)
-        self._after_change(StatusChange(authority_id=authority.id, serial=serial, status=status))
-        return status
+        async def change() -> CertificateStatus:
+            status = await self._database.write(work)
+            self._after_change(StatusChange(authority_id=authority.id, serial=serial, status=status))
+            return status
+
+        # what is durable must be heard of, also when whoever asked has left
+        return await self._uncancelled.run(change())
 
     def _append(self, connection: Connection, event: str, authority: Authority, request: RevocationRequest) -> None:
         fields = {

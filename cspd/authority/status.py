@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, select
 
-from cspd.authority.change_feed import SequenceFollower, last_sequence, read_changes, status_of
+from cspd.authority.change_feed import BATCH, SequenceFollower, last_sequence, read_changes, status_of
 from cspd.authority.polling import Polling, Timers
 from cspd.authority.values import CertificateState, CertificateStatus, StatusChange
 from cspd.clock import Clock
@@ -106,7 +106,12 @@ class StatusService:
             self._follower = SequenceFollower(await self._database.read(last_sequence), self._clock.now())
             self._memory.clear()
         asked_at = self._clock.now()
-        follower = self._follower
+        while await self._read_batch(self._follower) >= BATCH:
+            pass
+        self._fresh_until = asked_at + self._stale_after
+
+    async def _read_batch(self, follower: SequenceFollower) -> int:
+        """Take note of the next changes; gives how many were read."""
         changes = await self._database.read(
             lambda connection: read_changes(connection, follower.highest, follower.missing)
         )
@@ -114,7 +119,7 @@ class StatusService:
         for each in changes:
             if each.sequence in unseen:
                 self.note(each.change)
-        self._fresh_until = asked_at + self._stale_after
+        return len(changes)
 
 
 def _read_status(connection: Connection, authority_id: str, serial: int) -> CertificateStatus | None:

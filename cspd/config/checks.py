@@ -73,7 +73,7 @@ def check(draft: Draft) -> Findings:
     findings.warnings += _tls_expiry(draft)
     for insecure, find in _INSECURITIES:
         for problem in find(draft):
-            if draft.is_demo:
+            if draft.server is None or draft.is_demo:
                 continue
             if draft.allows(insecure):
                 findings.warnings.append(problem)
@@ -125,7 +125,9 @@ def _names_in_protocols(draft: Draft) -> list[str]:
     tables = draft.tree.values.get("protocols")
     if not isinstance(tables, dict):
         return []
-    return [name for name, table in tables.items() if isinstance(table, dict) and table.get("enabled", True) is True]
+    return [
+        name for name, table in tables.items() if isinstance(table, dict) and table.get("enabled", True) is not False
+    ]
 
 
 def _same_endpoint_twice(draft: Draft) -> Iterator[Problem]:

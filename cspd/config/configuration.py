@@ -11,7 +11,7 @@ from cspd.config.model import RootConfig
 from cspd.config.problems import Problem
 from cspd.config.secrets import Secrets
 from cspd.config.values import Section
-from cspd.plugin import ProtocolDeclaration
+from cspd.plugin import ProtocolDeclaration, ProtocolFactory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +19,7 @@ class EnabledProtocol:
     """A protocol that conf switches on."""
 
     declaration: ProtocolDeclaration
+    factory: ProtocolFactory
     settings: Section
     """Its ``[protocols.NAME]``, an instance of the model that its declaration names."""
 

@@ -23,7 +23,7 @@ from cspd.config.sentences import nearest_name, problems_of
 from cspd.config.shipped import shipped_profiles
 from cspd.config.values import Section
 from cspd.http.config import ListenerConfig
-from cspd.plugin import ProtocolDeclaration
+from cspd.plugin import ProtocolDeclaration, ProtocolFactory
 
 SECRETS_FOLDER = "secrets"
 """Below the state folder."""
@@ -123,6 +123,7 @@ class _Loading:
                 continue
             try:
                 model = load_object(declaration, declaration.configuration)
+                factory: ProtocolFactory = load_object(declaration, declaration.factory)
                 settings: Section = model.model_validate(written)
             except ProtocolUnavailable as error:
                 self.problems.append(tree.problem(key, str(error)))
@@ -130,7 +131,7 @@ class _Loading:
                 self.problems += self._said(error, model, key, tree)
             else:
                 if is_enabled:
-                    yield name, EnabledProtocol(declaration=declaration, settings=settings)
+                    yield name, EnabledProtocol(declaration=declaration, factory=factory, settings=settings)
 
     def _profiles(self, tree: Tree, sections: Mapping[str, Any]) -> Mapping[str, Profile]:
         profiles = sections.get("profiles")

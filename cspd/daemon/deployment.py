@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from twisted.internet.defer import maybeDeferred
 from twisted.logger import Logger
@@ -12,7 +12,6 @@ from twisted.logger import Logger
 from cspd.authority.issuance import IssuancePipeline
 from cspd.config.configuration import Configuration
 from cspd.config.problems import ConfigurationRefused, Problem
-from cspd.config.protocols import ProtocolUnavailable, load_object
 from cspd.daemon.core import Core
 from cspd.http.message import Route
 from cspd.jobs.cron import Cron, CronError
@@ -21,7 +20,7 @@ from cspd.plugin import EnrollmentURL, ProtocolService, PublicAddress, Services
 from cspd.refusals import Refused
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Deployment:
     """Protocols that were built by a configuration."""
 
@@ -72,9 +71,8 @@ def build_deployment(configuration: Configuration, core: Core) -> Deployment:
     problems: list[Problem] = []
     for name, protocol in configuration.protocols.items():
         try:
-            factory: Any = load_object(protocol.declaration, protocol.declaration.factory)
-            built[name] = factory(protocol.settings, services)
-        except (ProtocolUnavailable, Refused) as error:
+            built[name] = protocol.factory(protocol.settings, services)
+        except Refused as error:
             problems.append(Problem(what=str(error), key=("protocols", name), file=configuration.path))
     deployment = Deployment(configuration=configuration, protocols=built, core_jobs=core.jobs)
     problems += [Problem(what=each, file=configuration.path) for each in _job_faults(deployment.jobs)]

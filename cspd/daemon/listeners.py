@@ -1,7 +1,8 @@
 """The open ports, and how they change hands at a reload.
 
-A port stays open as long as its endpoint is configured. What answers on it is a factory that is exchanged at once;
-connections of the former one finish their request and are closed.
+A port stays open as long as its address is configured. The factory that answers on it adopts the new configuration for
+its next requests, connections and all; where it cannot (a listener changes to or from TLS), another takes its place and
+the connections of the former one finish their request and are closed.
 """
 
 from __future__ import annotations
@@ -23,11 +24,19 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 
-class DrainingFactory(Protocol):
-    """A protocol factory that can finish what it has begun."""
+class ServingFactory(Protocol):
+    """A protocol factory that can change what it serves, and finish what it has begun."""
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """See :class:`twisted.internet.interfaces.IProtocolFactory`."""
+        ...
+
+    def adopt(self, other: Any) -> bool:
+        """Serve as ``other`` would from the next request on; False if that needs other connections."""
+        ...
+
+    def tune(self, port: Any) -> None:
+        """Set the options of the listening port (an IListeningPort) that the configuration speaks of."""
         ...
 
     def drain(self) -> Deferred[None]:
@@ -65,7 +74,7 @@ class _Switch(Factory):
     noisy = False
 
     def __init__(self) -> None:
-        self.current: DrainingFactory | None = None
+        self.current: ServingFactory | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """None closes the connection: nobody is to be served yet, or any more."""
@@ -118,10 +127,10 @@ class Listeners:
             self._close(opened)
         self._bound.clear()
 
-    def serve(self, factories: Sequence[tuple[Wanted, DrainingFactory]]) -> None:
+    def serve(self, factories: Sequence[tuple[Wanted, ServingFactory]]) -> None:
         """Serve exactly these; each has been bound, now or before.
 
-        Ports that are not among them are closed. Former factories drain by themselves.
+        Ports that are not among them are closed. Factories that are replaced drain by themselves.
         """
         self._open.update(self._bound)
         self._bound.clear()
@@ -132,10 +141,12 @@ class Listeners:
             self._retire(opened)
         for wanted, factory in factories:
             opened = self._open[wanted.address]
-            self._retire(opened)
             opened.wanted = wanted
-            opened.switch.current = factory
-            opened.resume()
+            factory.tune(opened.port)
+            if opened.switch.current is None or not opened.switch.current.adopt(factory):
+                self._retire(opened)
+                opened.switch.current = factory
+                opened.resume()
 
     async def stop(self) -> None:
         """Stop accepting, then wait until all connections are done, the retired ones too."""

@@ -18,8 +18,7 @@ from cspd.config.configuration import Configuration
 from cspd.config.problems import ConfigurationRefused, Problem
 from cspd.daemon.core import needs_restart
 from cspd.daemon.deployment import Deployment
-from cspd.daemon.listeners import CannotListen, DrainingFactory, Listeners, Wanted
-from cspd.daemon.serving import wanted_listeners
+from cspd.daemon.listeners import CannotListen, Listeners, ServingFactory, Wanted
 from cspd.jobs.values import Job
 
 
@@ -67,7 +66,9 @@ class Parts:
     """Read the configuration again; raises ConfigurationRefused."""
     deploy: Callable[[Configuration], Deployment]
     """Build the protocols; raises ConfigurationRefused."""
-    factories: Callable[[Deployment], Sequence[tuple[Wanted, DrainingFactory]]]
+    listeners: Callable[[Configuration], Sequence[Wanted]]
+    """Every listener of a configuration, the socket of ``cspctl`` too."""
+    factories: Callable[[Deployment], Sequence[tuple[Wanted, ServingFactory]]]
     """A factory for each listener, its TLS loaded; raises ConfigurationRefused."""
     apply_levels: Callable[[Configuration], None]
     """Log at the levels of the configuration."""
@@ -79,15 +80,25 @@ class Running:
     _log = Logger()
 
     def __init__(
-        self, *, parts: Parts, core: ServiceHalf, jobs: Jobs, listeners: Listeners, database: RunningDatabase
+        self,
+        *,
+        parts: Parts,
+        core: ServiceHalf,
+        jobs: Jobs,
+        listeners: Listeners,
+        database: RunningDatabase,
+        call_later: Callable[[float, Callable[[], Any]], Any],
     ) -> None:
+        """``call_later`` is the reactor's; it gives an IDelayedCall."""
+        self._call_later = call_later
         self._parts = parts
         self._core = core
         self._jobs = jobs
         self._listeners = listeners
         self._database = database
         self._deployment: Deployment | None = None
-        self._retiring: list[Deferred[None]] = []
+        self._retired: dict[Deployment, Any] = {}
+        """The timer of each former deployment that may still have a request to answer."""
 
     @property
     def deployment(self) -> Deployment:
@@ -125,7 +136,7 @@ class Running:
         deployment = self._parts.deploy(configuration)
         factories = self._parts.factories(deployment)
         try:
-            self._listeners.bind(wanted_listeners(configuration))
+            self._listeners.bind(self._parts.listeners(configuration))
         except CannotListen as error:
             raise ConfigurationRefused([Problem(what=str(error), file=configuration.path)]) from error
         former = self.deployment
@@ -138,13 +149,13 @@ class Running:
         await self._listeners.stop()
         if self._deployment is not None:
             await self._deployment.stop()
-        for retiring in self._retiring:
-            await retiring
+        for retired in tuple(self._retired):
+            await self._finish(retired)
         await self._jobs.stop()
         await self._core.stop()
         await self._database.stop()
 
-    def _activate(self, deployment: Deployment, factories: Sequence[tuple[Wanted, DrainingFactory]]) -> None:
+    def _activate(self, deployment: Deployment, factories: Sequence[tuple[Wanted, ServingFactory]]) -> None:
         deployment.start()
         self._listeners.serve(factories)
         self._jobs.replace(deployment.jobs)
@@ -152,14 +163,18 @@ class Running:
         self._deployment = deployment
 
     def _retire(self, deployment: Deployment) -> None:
-        """Stop the protocols of the old deployment when the last request that uses them has been answered."""
+        """Stop the old protocols once no request that began with them can still run: by then it has timed out."""
+        limits = [listener.limits for listener in deployment.configuration.root.listeners.values()]
+        longest = max(each.read_timeout + each.write_timeout for each in limits)
+        self._retired[deployment] = self._call_later(
+            longest.total_seconds(), lambda: Deferred.fromCoroutine(self._finish(deployment))
+        )
 
-        async def retire() -> None:
-            await self._listeners.drained()
-            await deployment.stop()
-
-        waiting = [retiring for retiring in self._retiring if not retiring.called]
-        self._retiring = [*waiting, Deferred.fromCoroutine(retire())]
+    async def _finish(self, deployment: Deployment) -> None:
+        timer = self._retired.pop(deployment)
+        if timer.active():
+            timer.cancel()
+        await deployment.stop()
 
     def _refuse_what_needs_a_restart(self, configuration: Configuration) -> None:
         changed = list(needs_restart(self.deployment.configuration.root, configuration.root))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -18,30 +18,53 @@ from cspd.config.problems import ConfigurationRefused, Problem
 from cspd.daemon.deployment import Deployment
 from cspd.daemon.listeners import Wanted
 from cspd.daemon.tls import load_tls
+from cspd.http.listener import set_socket_options
 from cspd.http.router import RouteConflict, Router
 from cspd.http.server import HTTPFactory
+from cspd.http.tls import ServerTLS, TLSProblems
 
 
 class Serving:
-    """Makes the connections of one listener; implements :class:`cspd.daemon.listeners.DrainingFactory`."""
+    """Makes the connections of one listener; implements :class:`cspd.daemon.listeners.ServingFactory`."""
 
     _log = Logger()
 
-    def __init__(self, http: HTTPFactory, *, outermost: Any, reactor: Any, grace: timedelta) -> None:
-        """``outermost`` is the factory that builds connections: ``http`` itself, or TLS around it."""
+    def __init__(self, http: HTTPFactory, *, tls: ServerTLS | None, folder: Path, reactor: Any) -> None:
+        """``folder`` is where the relative paths of the TLS configuration start."""
         self._http = http
-        self._outermost = outermost
+        self._tls = tls
+        self._folder = folder
         self._reactor = reactor
-        self._grace = grace
+        self._outermost = http if tls is None else _encrypted(tls, http, reactor)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """See :class:`twisted.internet.interfaces.IProtocolFactory`."""
         return self._outermost.buildProtocol(addr)
 
+    def adopt(self, other: Serving) -> bool:
+        """Take routes, limits and certificate of ``other``; False if one of both has TLS and the other not.
+
+        A request that runs ends with the routes and limits it began with, a connection with its certificate.
+        """
+        if (self._tls is None) != (other._tls is None):
+            return False
+        if self._tls is not None and other._tls is not None:
+            try:
+                self._tls.replace(other._tls.credentials, other._tls.config, directory=other._folder)
+            except TLSProblems:  # a file changed since other read it
+                return False
+        self._http.set_limits(other._http.limits)
+        self._http.set_router(other._http.router)
+        return True
+
+    def tune(self, port: Any) -> None:
+        """Keep-alive probes by the limits of this listener."""
+        set_socket_options(port, self._http.limits)
+
     def drain(self) -> Deferred[None]:
         """Let running requests end within the grace, then cut them off."""
         drained = self._http.drain()
-        cut_off = self._reactor.callLater(self._grace.total_seconds(), self._cut_off)
+        cut_off = self._reactor.callLater(self._http.limits.graceful_timeout.total_seconds(), self._cut_off)
 
         def ended(_: object) -> None:
             if cut_off.active():
@@ -88,8 +111,7 @@ def build_serving(
             problems += [Problem(what=each, key=key, file=configuration.path) for each in error.problems]
             continue
         http = HTTPFactory(router, listener.limits, reactor=reactor, clock=clock, random=random, name=wanted.name)
-        outermost = http if wanted.name not in tls else _encrypted(tls[wanted.name], http, reactor)
-        serving = Serving(http, outermost=outermost, reactor=reactor, grace=listener.limits.graceful_timeout)
+        serving = Serving(http, tls=tls.get(wanted.name), folder=configuration.folder, reactor=reactor)
         built.append((wanted, serving))
     if problems:
         raise ConfigurationRefused(problems)

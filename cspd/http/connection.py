@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 from cspd.http.encoding import CONTINUE, refusal
 from cspd.http.message import Request, Response, Route
+from cspd.http.peers import peer_of
 from cspd.http.reader import BadMessage, RequestReader
 from cspd.http.router import BadPath, MethodNotAllowed, NoRoute
 from cspd.http.tls import peer_certificates
@@ -74,7 +75,7 @@ class HTTPConnection(Protocol):
         self._is_read_paused = False
         self._started = 0.0
         self._is_secure = ISSLTransport.providedBy(self.transport)
-        self._peer = getattr(self.transport.getPeer(), "host", "")
+        self._peer = peer_of(self.transport)
         self._certificates: tuple[bytes, ...] | None = None
         # The first request's time begins here: a client that says nothing is no better than a slow one.
         self.deadline = self.factory.seconds() + self.factory.read_timeout

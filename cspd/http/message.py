@@ -24,7 +24,7 @@ class Request:
     parameters: Mapping[str, str] = field(default_factory=dict)
     """The variable parts of the route, percent-decoded once (a ``{name:path}`` part is kept undecoded)."""
     peer: str = ""
-    """The client's IP address."""
+    """The client's IP address; ``uid:N`` of the user at the other end of a Unix socket."""
     listener: str = ""
     """The name of the listener in conf."""
     is_secure: bool = False

@@ -191,6 +191,8 @@ class RequestReader:
             raise BadMessage(400, "one Host header is needed")
         if self._hosts and not _HOST.fullmatch(self._hosts[0]):
             raise BadMessage(400, "the Host header is malformed")
+        if b"#" in target:
+            raise BadMessage(400, "a fragment in the request target")
         path = target if target[:1] == b"/" else self._path_of_other_form(method)
         path, _, query = path.partition(b"?")
         self.has_body = self._is_chunked or bool(self.content_length)
@@ -256,9 +258,9 @@ class RequestReader:
             self._fed_bytes += end - start
             if self._body_bytes > limit:
                 raise BadMessage(413, "the body is larger than allowed")
-            if self._fed_bytes - self._body_bytes > 5 * self._body_bytes + self.max_header_bytes:
-                # Chunk extensions and trailers carry nothing for us; 5 is the framing of chunks of one byte.
-                raise BadMessage(413, "more chunk framing than body")
+            if self._fed_bytes - self._body_bytes > limit + self.max_header_bytes:
+                # Chunk sizes, extensions and trailers: nobody needs more of them than of what they frame.
+                raise BadMessage(413, "more chunk framing than allowed")
             start, search = end, end - 3
             if self._is_complete:
                 self._buffer = window[end:]

@@ -199,14 +199,11 @@ def _verify_clients(context: SSL.Context, config: TLSConfig, file: Path) -> None
         raise TLSProblems(problems)
     store = context.get_cert_store()
     assert store is not None
-    names = []
     for anchor in anchors:
-        certificate = crypto.X509.from_cryptography(anchor)
-        store.add_cert(certificate)
-        names.append(certificate.get_subject())
+        store.add_cert(crypto.X509.from_cryptography(anchor))
+        context.add_client_ca(anchor)  # a client with several certificates chooses by these names
     # An issuing CA may be the anchor, whether or not its root is in the file.
     store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
-    context.set_client_ca_list(names)
     mode = SSL.VERIFY_PEER
     if config.client_certificates is ClientCertificates.REQUIRED:
         mode |= SSL.VERIFY_FAIL_IF_NO_PEER_CERT

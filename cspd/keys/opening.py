@@ -12,6 +12,7 @@ from typing import Any
 from cspd.clock import Clock
 from cspd.config.values import SecretReference
 from cspd.keys.config import KeysConfig
+from cspd.keys.deployment import Deployment
 from cspd.keys.encryption import MasterKey
 from cspd.keys.pkcs11.modules import Modules
 from cspd.keys.pkcs11.provider import TokenKeys
@@ -66,7 +67,12 @@ def open_keys(
         )
         token = Token(settings, modules, monotonic=monotonic)
         providers.append(TokenKeys(token, pool(name, section.sessions), random_bytes=secrets.token_bytes))
-    return KeyService(providers=providers, default=configuration.default, monotonic=monotonic)
+    return KeyService(
+        providers=providers,
+        default=configuration.default,
+        monotonic=monotonic,
+        deployment=Deployment(configuration, database=database, clock=clock),
+    )
 
 
 __all__ = ["open_keys"]

@@ -9,6 +9,7 @@ from typing import TypeVar
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from cspd.keys.deployment import Deployment
 from cspd.keys.providers import Provider, ProviderHealth
 from cspd.keys.values import KeyDescription, KeyReference, KeyType, PrivateKey, PublicKey
 from cspd.refusals import NotFound, Unavailable
@@ -35,20 +36,34 @@ class KeyService:
 
     _log = Logger()
 
-    def __init__(self, *, providers: Sequence[Provider], default: str, monotonic: Callable[[], float]) -> None:
-        """``monotonic`` gives seconds that only grow, such as ``reactor.seconds``."""
+    def __init__(
+        self,
+        *,
+        providers: Sequence[Provider],
+        default: str,
+        monotonic: Callable[[], float],
+        deployment: Deployment | None = None,
+    ) -> None:
+        """``monotonic`` gives seconds that only grow, such as ``reactor.seconds``.
+
+        ``deployment`` stops a start whose tokens are not those that hold the keys in use.
+        """
         self._providers: Mapping[str, Provider] = {provider.name: provider for provider in providers}
         self._default = default
         self._monotonic = monotonic
+        self._deployment = deployment
         self.counters: Mapping[str, Counters] = {name: Counters() for name in self._providers}
 
     async def start(self) -> None:
         """Start all providers at the same time.
 
-        Raises what tells that the configuration cannot work (:class:`cspd.keys.encryption.WrongMasterKey`). A token
-        that does not answer, or refuses its PIN, does not raise: it may come back, and a restart loop would use up the
-        tries of its PIN. It shows in :meth:`health` and in the log.
+        Raises what tells that the configuration cannot work (:class:`cspd.keys.encryption.WrongMasterKey`,
+        :class:`cspd.keys.deployment.DeploymentChanged`); :meth:`stop` may be called then. A token that does not answer,
+        or refuses its PIN, does not raise: it may come back, and a restart loop would use up the tries of its PIN. It
+        shows in :meth:`health` and in the log.
         """
+        if self._deployment is not None:
+            await self._deployment.hold()
         starts = [Deferred.fromCoroutine(provider.start()) for provider in self._providers.values()]
         for start in starts:
             await start

@@ -17,7 +17,16 @@ class PostgreSQLTLS(Section):
     mode: Literal["disable", "require", "verify-ca", "verify-full"] = "verify-full"
     """``verify-full`` proves that the server is the one named in the URL; ``disable`` is for loopback and tests."""
     ca_file: str | None = None
-    """PEM file with the issuers of the server's certificate; None: those of the operating system."""
+    """PEM file with the issuers of the server's certificate; None: the system's, with ``verify-full`` only."""
+
+    @model_validator(mode="after")
+    def _issuers_fit_the_mode(self) -> PostgreSQLTLS:
+        # libpq refuses verify-ca with the system's issuers: anybody can get a certificate from one of those.
+        if self.mode == "verify-ca" and self.ca_file is None:
+            raise ValueError('mode = "verify-ca" needs ca_file')
+        if self.ca_file is not None and not self.mode.startswith("verify"):
+            raise ValueError(f'ca_file has no effect with mode = "{self.mode}"')
+        return self
 
 
 class StoreConfig(Section):

@@ -92,7 +92,12 @@ class PostgreSQLBackend:
         driver_connection(connection).execute("ROLLBACK TO work")
 
     def _engine(self) -> Engine:
-        engine = create_engine(self.url, poolclass=NullPool, connect_args=dict(_CONNECT))
+        engine = create_engine(
+            self.url,
+            poolclass=NullPool,
+            hide_parameters=True,  # they can be secrets, and errors get logged (R-PLAT-079)
+            connect_args=dict(_CONNECT),
+        )
 
         def connected(driver: psycopg.Connection[Any], _record: Any) -> None:
             version = driver.info.server_version

@@ -80,6 +80,9 @@ def _transaction(backend: Backend) -> Iterator[Connection]:
     try:
         with backend.writer_engine().begin() as connection:
             if connection.dialect.name == "postgresql":
+                # Another node may be at it, and a large table takes its time.
+                connection.execute(text("SET LOCAL lock_timeout = '30min'"))
+                connection.execute(text("SET LOCAL statement_timeout = 0"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
             yield connection
     except Refused:

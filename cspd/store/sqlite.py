@@ -36,8 +36,9 @@ _UNABLE = frozenset(
 class SQLiteBackend:
     """Implements :class:`cspd.store.backends.Backend` on one file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, lock_wait_seconds: float = LOCK_WAIT_SECONDS) -> None:
         self.path = path
+        self._lock_wait_seconds = lock_wait_seconds
 
     def writer_engine(self) -> Engine:
         """See :class:`Backend`; a transaction takes the write lock at its begin, so it cannot fail for it later."""
@@ -78,7 +79,8 @@ class SQLiteBackend:
         engine = create_engine(
             URL.create("sqlite", database=str(self.path)),
             poolclass=NullPool,
-            connect_args={"timeout": LOCK_WAIT_SECONDS, "cached_statements": 512},
+            hide_parameters=True,  # they can be secrets, and errors get logged (R-PLAT-079)
+            connect_args={"timeout": self._lock_wait_seconds, "cached_statements": 512},
         )
 
         def connected(driver: sqlite3.Connection, _record: Any) -> None:

@@ -107,10 +107,10 @@ class Writer:
                     may_be_stale = False
                 else:
                     break
-            except Exception as error:
+            except BaseException as error:  # a SystemExit in a work must not end the thread and hang every caller
                 self._session.close()
                 return [Failed(error)] * len(works)
-        return [Failed(unavailable(failure.cause))] * len(works)
+        return [Failed(unavailable(failure.cause)) for _ in works]
 
     def close(self) -> None:
         """Close the connection."""
@@ -173,7 +173,7 @@ class Reader:
                 self._session.close()
                 if attempts == 0 or interrupted.trouble is not Trouble.LOST:
                     return Failed(unavailable(interrupted.cause))
-            except Exception as error:
+            except BaseException as error:  # as in Writer.run
                 return Failed(error)
 
     def close(self) -> None:

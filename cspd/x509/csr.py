@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
+from typing import cast
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -20,6 +21,8 @@ MAX_CSR = 32 * 1024
 """Octets; an ML-DSA-87 request has 7.5 thousand and its names beside it."""
 MAX_NAMES = 250
 """Values of subjectAltName, and attributes of the subject."""
+
+_SUBJECT_ALT_NAME = x509.SubjectAlternativeName.oid
 
 
 class CSRError(ValueError):
@@ -67,13 +70,13 @@ def parse_csr(csr_der: bytes) -> CertificationRequest:
     _check_limits(subject, extensions)
     public_key = _public_key(csr)
     _check_signature(csr)
-    names = next((found.value for found in extensions if isinstance(found.value, x509.SubjectAlternativeName)), ())
+    names, others = _split(extensions)
     return CertificationRequest(
         subject=subject,
         public_key=public_key,
         public_key_der=public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
-        subject_alt_names=tuple(names),
-        extensions=tuple(found for found in extensions if not isinstance(found.value, x509.SubjectAlternativeName)),
+        subject_alt_names=names,
+        extensions=others,
         challenge_password=_challenge_password(csr),
     )
 
@@ -83,9 +86,19 @@ def _check_limits(subject: x509.Name, extensions: tuple[x509.Extension[x509.Exte
         raise CSRError(f"more than {MAX_EXTENSIONS} extensions")
     if len(list(subject)) > MAX_NAMES:
         raise CSRError(f"more than {MAX_NAMES} attributes in the subject")
-    for extension in extensions:
-        if isinstance(extension.value, x509.SubjectAlternativeName) and len(list(extension.value)) > MAX_NAMES:
-            raise CSRError(f"more than {MAX_NAMES} names")
+
+
+def _split(
+    extensions: tuple[x509.Extension[x509.ExtensionType], ...],
+) -> tuple[tuple[x509.GeneralName, ...], tuple[x509.Extension[x509.ExtensionType], ...]]:
+    """The values of subjectAltName, and the other extensions."""
+    for number, extension in enumerate(extensions):
+        if extension.oid == _SUBJECT_ALT_NAME:
+            names = tuple(cast(x509.SubjectAlternativeName, extension.value))
+            if len(names) > MAX_NAMES:
+                raise CSRError(f"more than {MAX_NAMES} names")
+            return names, extensions[:number] + extensions[number + 1 :]
+    return (), extensions
 
 
 def _public_key(csr: x509.CertificateSigningRequest) -> CertificatePublicKeyTypes:
@@ -128,6 +141,9 @@ def _is_sha1_signature_valid(csr: x509.CertificateSigningRequest) -> bool:
 def _challenge_password(csr: x509.CertificateSigningRequest) -> str | None:
     """The password (RFC 2985, 5.4.1), or None where there is none; text of another encoding counts as none."""
     try:
-        return csr.attributes.get_attribute_for_oid(AttributeOID.CHALLENGE_PASSWORD).value.decode("utf-8")
-    except (x509.AttributeNotFound, ValueError):
+        for attribute in csr.attributes:
+            if attribute.oid == AttributeOID.CHALLENGE_PASSWORD:
+                return str(attribute.value, "utf-8")
+    except ValueError:  # an attribute with several values, or not UTF-8
         return None
+    return None

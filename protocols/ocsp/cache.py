@@ -11,9 +11,9 @@ from cspd.authority.values import CertificateStatus
 from protocols.ocsp.issuers import Issuers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Answer:
-    """A signed OCSPResponse and how long it holds."""
+    """A signed OCSPResponse and how long it holds; immutable, though not ``frozen`` (see ``messages``)."""
 
     response_der: bytes
     produced_at: datetime

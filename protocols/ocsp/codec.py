@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from protocols.ocsp import der
 from protocols.ocsp.messages import (
@@ -35,7 +36,8 @@ MAX_NONCE_OCTETS = 128
 """RFC 9654, 2.1."""
 
 _CONTEXT = 0xA0
-_KEY_HASH = 0xA2
+_KEY_HASH_HEAD = b"\xa2\x16\x04\x14"  # responderID byKey [2] EXPLICIT KeyHash, 20 octets
+_NEXT_UPDATE_HEAD = b"\xa0\x11"  # nextUpdate [0] EXPLICIT GeneralizedTime, 15 octets
 
 _HASHES = {
     HashAlgorithm.SHA1: "1.3.14.3.2.26",
@@ -60,7 +62,7 @@ _UNDERSTOOD = frozenset(
         "1.3.6.1.5.5.7.48.1.8",  # id-pkix-ocsp-pref-sig-algs: a responder has one key (RFC 6960, 4.4.7.2.2)
     }
 )
-_NONCE_HEAD = der.object_identifier(NONCE)
+_NONCE_OID = der.object_identifier(NONCE)
 _EXTENDED_REVOKE = der.sequence(der.object_identifier("1.3.6.1.5.5.7.48.1.9"), der.element(der.OCTET_STRING, der.NULL))
 _BASIC_RESPONSE = der.object_identifier("1.3.6.1.5.5.7.48.1.1")
 _SUCCESSFUL = der.element(der.ENUMERATED, bytes((OCSPResponseStatus.SUCCESSFUL.value,)))
@@ -112,15 +114,14 @@ def _read_request(data: bytes, limits: RequestLimits) -> OCSPRequest:
 
     # version [0] EXPLICIT DEFAULT v1 is never there: v1 is left out in DER, and there is no other version.
     requestor_name_der = None
-    identifier, inner, stop = der.read_any(data, position, tbs_end)
-    if identifier == _CONTEXT | 1:
+    if position < tbs_end and data[position] == _CONTEXT | 1:
+        inner, stop = der.read(data, position, tbs_end, _CONTEXT | 1)
         der.check_well_formed(data, inner, stop)
         if der.read_any(data, inner, stop)[2] != stop:
             raise RequestError("requestorName is not one GeneralName")
         requestor_name_der = data[inner:stop]
-        identifier, inner, stop = der.read_any(data, stop, tbs_end)
-    if identifier != der.SEQUENCE:
-        raise RequestError("no requestList, or a version other than v1")
+        position = stop
+    inner, stop = der.read(data, position, tbs_end, der.SEQUENCE)
     request_list: list[SingleRequest] = []
     while inner < stop:
         if len(request_list) == limits.cert_ids:
@@ -156,6 +157,7 @@ def _read_single_request(data: bytes, position: int, end: int) -> tuple[SingleRe
         data[name_start:name_end],
         data[key_start:key_end],
         der.read_integer(data, serial_start, serial_end),
+        data[start:cert_id_end],
     )
     if cert_id_end == stop:
         return SingleRequest(cert_id), stop
@@ -171,7 +173,7 @@ def _read_extensions(data: bytes, position: int, end: int, identifier: int) -> t
         if len(extensions) == MAX_EXTENSIONS:
             raise RequestError(f"more than {MAX_EXTENSIONS} extensions")
         extension, inner = _read_extension(data, inner, stop)
-        if any(earlier.extn_id == extension.extn_id for earlier in extensions):
+        if extensions and any(earlier.extn_id == extension.extn_id for earlier in extensions):
             raise RequestError(f"extension {extension.extn_id} twice")
         extensions.append(extension)
     if not extensions:
@@ -182,7 +184,7 @@ def _read_extensions(data: bytes, position: int, end: int, identifier: int) -> t
 def _read_extension(data: bytes, position: int, end: int) -> tuple[Extension, int]:
     start, stop = der.read(data, position, end, der.SEQUENCE)
     inner, oid_end = der.read(data, start, stop, der.OBJECT_IDENTIFIER)
-    extn_id = NONCE if data[start:oid_end] == _NONCE_HEAD else der.read_object_identifier(data, inner, oid_end)
+    extn_id = NONCE if data[start:oid_end] == _NONCE_OID else der.read_object_identifier(data, inner, oid_end)
     critical = data[oid_end : oid_end + 3] == der.TRUE
     inner, stop = der.read_only(data, oid_end + 3 if critical else oid_end, stop, der.OCTET_STRING)
     if critical and extn_id not in _UNDERSTOOD:
@@ -245,31 +247,45 @@ def encode_cert_id(cert_id: CertID) -> bytes:
 
 def encode_response_data(response_data: ResponseData) -> bytes:
     """Encode what the responder signs (RFC 6960, 4.2.1)."""
-    extensions = b""
-    if response_data.nonce is not None:
-        value = der.element(der.OCTET_STRING, der.element(der.OCTET_STRING, response_data.nonce))
-        extensions = der.element(der.SEQUENCE, _NONCE_HEAD + value)
+    nonce = response_data.nonce
     if response_data.extended_revoke:
-        extensions += _EXTENDED_REVOKE
+        extensions = _EXTENDED_REVOKE if nonce is None else _nonce_extension(len(nonce)) + nonce + _EXTENDED_REVOKE
+        extensions = der.element(_CONTEXT | 1, der.element(der.SEQUENCE, extensions))
+    else:
+        extensions = b"" if nonce is None else _only_nonce_head(len(nonce)) + nonce
     return der.element(
         der.SEQUENCE,
-        der.element(_KEY_HASH, der.element(der.OCTET_STRING, response_data.responder_key_hash))
+        _KEY_HASH_HEAD
+        + response_data.responder_key_hash
         + der.generalized_time(response_data.produced_at)
         + der.element(der.SEQUENCE, b"".join(map(_encode_single_response, response_data.responses)))
-        + (der.element(_CONTEXT | 1, der.element(der.SEQUENCE, extensions)) if extensions else b""),
+        + extensions,
     )
 
 
+@cache  # there are 128 lengths
+def _nonce_extension(octets: int) -> bytes:
+    """The Extension of a nonce of that length, up to where the nonce itself begins."""
+    nonce = bytes(octets)
+    value = der.element(der.OCTET_STRING, der.element(der.OCTET_STRING, nonce))
+    return der.element(der.SEQUENCE, _NONCE_OID + value)[:-octets]
+
+
+@cache
+def _only_nonce_head(octets: int) -> bytes:
+    """``responseExtensions [1] EXPLICIT Extensions`` with nothing but a nonce of that length, up to the nonce."""
+    extension = _nonce_extension(octets) + bytes(octets)
+    return der.element(_CONTEXT | 1, der.element(der.SEQUENCE, extension))[:-octets]
+
+
 def _encode_single_response(response: SingleResponse) -> bytes:
-    next_update = b""
-    if response.next_update is not None:
-        next_update = der.element(_CONTEXT, der.generalized_time(response.next_update))
+    next_update = response.next_update
     return der.element(
         der.SEQUENCE,
-        encode_cert_id(response.cert_id)
+        (response.cert_id.encoded or encode_cert_id(response.cert_id))
         + _encode_cert_status(response.cert_status)
         + der.generalized_time(response.this_update)
-        + next_update,
+        + (b"" if next_update is None else _NEXT_UPDATE_HEAD + der.generalized_time(next_update)),
     )
 
 

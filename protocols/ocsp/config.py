@@ -6,9 +6,15 @@ from datetime import timedelta
 from enum import Enum
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from cspd.config.values import Duration, Section
+from cspd.jobs.cron import Cron
+
+
+def _cron(text: str) -> str:
+    Cron.parse(text)  # raises CronError, a ValueError that says what is wrong
+    return text
 
 
 class NoncePolicy(Enum):
@@ -49,7 +55,7 @@ class OCSPConfig(Section):
     """In one request."""
     cache_entries: Annotated[int, Field(ge=0, le=10_000_000)] = 20_000
     """Answers held in memory, 1 to 2 KiB each."""
-    renew_responders: str = "0 17 * * * *"
+    renew_responders: Annotated[str, AfterValidator(_cron)] = "0 17 * * * *"
     """When responder certificates are looked at for renewal: six cron fields, UTC."""
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ the request on each. What is here reads one tag-length-value at a time and never
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 
 INTEGER = 0x02
 BIT_STRING = 0x03
@@ -62,6 +63,11 @@ def read_any(data: bytes, position: int, end: int) -> tuple[int, int, int]:
 
 def read(data: bytes, position: int, end: int, identifier: int) -> tuple[int, int]:
     """Read the head of an element that must have this identifier octet: where its contents start and stop."""
+    start = position + 2
+    if start <= end and data[position] == identifier:  # in nearly all cases the length has one octet, too
+        stop = start + data[position + 1]
+        if stop <= end and stop - start < 0x80:
+            return start, stop
     found, start, stop = read_any(data, position, end)
     if found != identifier:
         raise DERError(f"identifier {found:#04x} where {identifier:#04x} must stand")
@@ -70,6 +76,9 @@ def read(data: bytes, position: int, end: int, identifier: int) -> tuple[int, in
 
 def read_only(data: bytes, position: int, end: int, identifier: int) -> tuple[int, int]:
     """As :func:`read`, for an element that must fill its container to the end."""
+    start = position + 2
+    if start <= end and data[position] == identifier and end - start < 0x80 and data[position + 1] == end - start:
+        return start, end
     start, stop = read(data, position, end, identifier)
     if stop != end:
         raise DERError("something follows where nothing may")
@@ -134,6 +143,10 @@ def element(identifier: int, contents: bytes) -> bytes:
     length = len(contents)
     if length < 0x80:
         return bytes((identifier, length)) + contents
+    if length < 0x100:
+        return bytes((identifier, 0x81, length)) + contents
+    if length < 0x10000:
+        return bytes((identifier, 0x82, length >> 8, length & 0xFF)) + contents
     return bytes((identifier,)) + length_of(length) + contents
 
 
@@ -159,6 +172,7 @@ def object_identifier(dotted: str) -> bytes:
     return element(OBJECT_IDENTIFIER, bytes(contents))
 
 
+@lru_cache(maxsize=256)  # one answer says the same time twice, and a second has many answers
 def generalized_time(moment: datetime) -> bytes:
     """A GeneralizedTime of an aware UTC time, as PKIX writes it: whole seconds, Zulu (RFC 5280, 4.1.2.5.2)."""
     return b"\x18\x0f%04d%02d%02d%02d%02d%02dZ" % (

@@ -40,16 +40,16 @@ class Issuers:
 
     def __init__(self, issuers: Iterable[Issuer]) -> None:
         self._issuers = tuple(issuers)
-        self._by_hashes: dict[HashAlgorithm, dict[tuple[bytes, bytes], Issuer]] = {}
+        self._by_hashes: dict[bytes, dict[tuple[bytes, bytes], Issuer]] = {}
 
     def find(self, cert_id: CertID) -> Issuer | None:
         """The issuer whose name and key have the CertID's hashes; None for a foreign one, or a hash we do not know."""
-        algorithm = HASH_ALGORITHMS.get(cert_id.algorithm_der)
-        if algorithm is None:
-            return None
-        found = self._by_hashes.get(algorithm)
+        found = self._by_hashes.get(cert_id.algorithm_der)
         if found is None:
-            found = self._by_hashes[algorithm] = {
+            algorithm = HASH_ALGORITHMS.get(cert_id.algorithm_der)
+            if algorithm is None:
+                return None
+            found = self._by_hashes[cert_id.algorithm_der] = {
                 (_hash(algorithm, issuer.name_der), _hash(algorithm, issuer.public_key)): issuer
                 for issuer in self._issuers
             }

@@ -8,13 +8,16 @@ bytes -> :class:`OCSPRequest`         ``codec.decode_request``
 which CA does each CertID name?       ``issuers.Issuers.find``
 what is the status of each serial?    ``service.OCSPService.answer``, asking ``cspd.authority.interfaces.Status``
 :class:`ResponseData` -> bytes        ``codec.encode_response_data``; signed by the responder of that CA
-client <- OCSPResponse                ``codec.encode_successful``, or ``codec.ERROR_RESPONSES``
+client <- OCSPResponse                ``signing.ResponseSigner.sign``, or ``codec.ERROR_RESPONSES``
 ====================================  ======================================================================
+
+Treat all of it as immutable. What is made for each request is not ``frozen`` only because a frozen dataclass takes
+three times as long to make, and a request has seven of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
@@ -44,7 +47,7 @@ class HashAlgorithm(Enum):
     SHA512 = "sha512"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CertID:
     """Names a certificate by hashes of its issuer, and its serial number (RFC 6960, 4.1.1).
 
@@ -57,9 +60,11 @@ class CertID:
     issuer_name_hash: bytes
     issuer_key_hash: bytes
     serial_number: int
+    encoded: bytes = field(default=b"", compare=False, repr=False)
+    """Its DER as the client sent it; empty in one that was not decoded."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Extension:
     """RFC 5280, 4.1; ``extn_value`` is the contents of the OCTET STRING."""
 
@@ -68,7 +73,7 @@ class Extension:
     extn_value: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SingleRequest:
     """Asks for the status of one certificate (``Request`` in RFC 6960, 4.1.1)."""
 
@@ -76,7 +81,7 @@ class SingleRequest:
     extensions: tuple[Extension, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OCSPRequest:
     """RFC 6960, 4.1.1."""
 
@@ -120,7 +125,7 @@ class Unknown:
 CertStatus = Good | Revoked | Unknown
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SingleResponse:
     """Says the status of one certificate (RFC 6960, 4.2.1)."""
 
@@ -130,7 +135,7 @@ class SingleResponse:
     next_update: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ResponseData:
     """What the responder signs (RFC 6960, 4.2.1)."""
 

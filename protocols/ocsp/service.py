@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cspd.authority.interfaces import Authorities, Status
-from cspd.authority.responders import Responder, ca_certificates
+from cspd.authority.responders import ca_certificates
 from cspd.authority.values import (
     Authority,
     CAReference,
@@ -35,6 +35,7 @@ from protocols.ocsp.config import NeverIssued, NoncePolicy, OCSPConfig
 from protocols.ocsp.interfaces import Responders
 from protocols.ocsp.issuers import Issuer, Issuers
 from protocols.ocsp.messages import (
+    CertID,
     CertStatus,
     Good,
     OCSPRequest,
@@ -137,7 +138,8 @@ class OCSPService:
             return None
         for serial, said in kept.statuses:
             # The memory of statuses follows every node's changes and knows when it no longer can.
-            if self._status.cached(answering.authority.id, serial) != said:
+            known = self._status.cached(answering.authority.id, serial)
+            if known is not said and known != said:
                 return None
         return kept.answer
 
@@ -145,33 +147,38 @@ class OCSPService:
         self, answering: _Answering, request: OCSPRequest, request_der: bytes, nonce: bytes | None, now: datetime
     ) -> Answer:
         authority = answering.authority
-        asked = [(single.req_cert, answering.issuers.find(single.req_cert)) for single in request.request_list]
-        issuer = next((issuer for _, issuer in asked if issuer is not None), None)
-        if issuer is None:
+        signs_for: Issuer | None = None
+        said: list[tuple[CertID, CertStatus]] = []
+        statuses: list[tuple[int, CertificateStatus]] = []
+        is_cacheable = nonce is None
+        for single in request.request_list:
+            cert_id = single.req_cert
+            issuer = answering.issuers.find(cert_id)
+            if issuer is None:
+                said.append((cert_id, _UNKNOWN))
+                continue
+            signs_for = signs_for or issuer
+            status = await self._status_of(authority, cert_id.serial_number)
+            said.append((cert_id, self._cert_status(status)))
+            if status is None:
+                is_cacheable = False  # it may be issued in the next moment, and no status change will tell
+            else:
+                statuses.append((cert_id.serial_number, status))
+        if signs_for is None:
             raise NotFound(f"the request does not ask about certificates of {authority.reference}")
-        statuses = [
-            None if issuer is None else await self._status_of(authority, cert_id.serial_number)
-            for cert_id, issuer in asked
-        ]
-        signer = await self._signer(answering, issuer)
+        signer = await self._signer(answering, signs_for.certificate.key_index)
         now = now.replace(microsecond=0)
         next_update = min(now + self._config.next_update, signer.responder.not_after)
-        responses = tuple(
-            SingleResponse(cert_id, _UNKNOWN if issuer is None else self._cert_status(status), now, next_update)
-            for (cert_id, issuer), status in zip(asked, statuses, strict=True)
-        )
         response_der = await signer.sign(
             ResponseData(
-                responder_key_hash=signer.responder_key_hash,
-                produced_at=now,
-                responses=responses,
-                nonce=nonce,
-                extended_revoke=any(response.cert_status is _NEVER_ISSUED for response in responses),
+                signer.responder_key_hash,
+                now,
+                tuple([SingleResponse(cert_id, status, now, next_update) for cert_id, status in said]),
+                nonce,
+                any(status is _NEVER_ISSUED for _, status in said),
             )
         )
-        # A serial that is not there may be issued in the next moment, and no status change tells of it.
-        is_cacheable = nonce is None and None not in statuses
-        answer = Answer(response_der=response_der, produced_at=now, next_update=next_update, is_cacheable=is_cacheable)
+        answer = Answer(response_der, now, next_update, is_cacheable)
         if is_cacheable:
             self._cache.keep(
                 (authority.id, request_der),
@@ -179,11 +186,7 @@ class OCSPService:
                     answer=answer,
                     refresh_at=min(now + self._config.refresh, next_update),
                     issuers=answering.issuers,
-                    statuses=tuple(
-                        (cert_id.serial_number, status)
-                        for (cert_id, _), status in zip(asked, statuses, strict=True)
-                        if status is not None
-                    ),
+                    statuses=tuple(statuses),
                 ),
             )
         return answer
@@ -211,12 +214,11 @@ class OCSPService:
             reason = None
         return Revoked(status.revoked_at, reason)
 
-    async def _signer(self, answering: _Answering, issuer: Issuer) -> ResponseSigner:
-        key_index = issuer.certificate.key_index
-        responder: Responder | None = self._responders.cached(answering.authority, key_index)
+    async def _signer(self, answering: _Answering, key_index: int) -> ResponseSigner:
+        responder = self._responders.cached(answering.authority, key_index)
         if responder is None:
             responder = await self._responders.current(answering.authority, key_index)
         signer = answering.signers.get(key_index)
-        if signer is None or signer.responder != responder:
+        if signer is None or (signer.responder is not responder and signer.responder != responder):
             signer = answering.signers[key_index] = ResponseSigner(responder, self._keys)
         return signer

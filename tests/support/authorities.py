@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
@@ -21,6 +22,7 @@ from cspd.authority.certification import CACertifier
 from cspd.authority.creation import AuthorityCreation
 from cspd.authority.crl_issuing import CRLIssuer
 from cspd.authority.external import ExternalRoots
+from cspd.authority.issuance import IssuancePipeline
 from cspd.authority.management import AuthorityManagement
 from cspd.authority.new_authorities import NewIssuingCA, NewRoot
 from cspd.authority.organizations import Organizations
@@ -69,12 +71,16 @@ def named(common_name: str) -> x509.Name:
 class Installation:
     """One node: the services of ``cspd.authority`` on a database in memory; ``reactor`` is a Clock to be advanced.
 
-    Another node on the same database is ``Installation(shares=first)``.
+    Another node on the same database is ``Installation(shares=first)``. Interop tests give a real database, and what
+    runs coroutines that wait for its threads.
     """
 
-    def __init__(self, *, shares: Installation | None = None) -> None:
+    def __init__(
+        self, *, shares: Installation | None = None, database: Any = None, run: Callable[[Any], Any] = result_of
+    ) -> None:
+        self.run = run
         self.clock = shares.clock if shares else FrozenClock()
-        self.database = shares.database if shares else InlineDatabase()
+        self.database = database or (shares.database if shares else InlineDatabase())
         self.keys = shares.keys if shares else InlineKeys()
         self.audit = shares.audit if shares else RecordingAuditLog()
         self.reactor = Clock()
@@ -119,6 +125,16 @@ class Installation:
             issuer=self.crl_issuer,
         )
         self.status = StatusService(clock=self.clock, database=self.database, reactor=self.reactor)
+        self.issuance = IssuancePipeline(
+            clock=self.clock,
+            random=Random(f"{id(self)} issuance"),
+            database=self.database,
+            keys=self.keys,
+            authorities=self.registry,
+            profiles=self.profiles,
+            audit=self.audit,
+            urls=self.urls,
+        )
         self.changes: list[StatusChange] = []
         self.revocation = RevocationService(
             clock=self.clock,
@@ -147,15 +163,15 @@ class Installation:
 
     def make_organization(self, name: str = "demo") -> None:
         """An organization that alice administers."""
-        result_of(self.organizations.create(name, ALICE))
+        self.run(self.organizations.create(name, ALICE))
 
     def make_root(self, reference: CAReference = ROOT, **fields: Any) -> Authority:
         """A root, P-256 unless told otherwise."""
-        return result_of(self.creation.create_root(new_root(reference, **fields), ALICE))
+        return self.run(self.creation.create_root(new_root(reference, **fields), ALICE))
 
     def make_issuing(self, reference: CAReference = ISSUING, **fields: Any) -> Authority:
         """An issuing CA under ``root``."""
-        return result_of(self.creation.create_issuing(new_issuing(reference, **fields), ALICE))
+        return self.run(self.creation.create_issuing(new_issuing(reference, **fields), ALICE))
 
     def make_hierarchy(self, **issuing: Any) -> tuple[Authority, Authority]:
         """Organization, root and issuing CA."""
@@ -189,7 +205,7 @@ class Installation:
                 )
             )
 
-        result_of(self.database.write(work))
+        self.run(self.database.write(work))
         return serial
 
     def revoke(
@@ -197,11 +213,11 @@ class Installation:
     ) -> None:
         """Revoke as alice."""
         request = RevocationRequest(ca=authority.reference, serial=serial, reason=reason, requester=ALICE, **fields)
-        result_of(self.revocation.revoke(request))
+        self.run(self.revocation.revoke(request))
 
     def get(self, reference: CAReference) -> Authority:
         """The CA as the registry has it."""
-        return result_of(self.registry.get(reference))
+        return self.run(self.registry.get(reference))
 
     def audited(self, event: str) -> list[Mapping[str, Any]]:
         """The fields of the audit events of that name."""
@@ -270,6 +286,4 @@ def certificate_for(
             ),
             critical=True,
         )
-    from cryptography.hazmat.primitives import hashes
-
     return builder.sign(issuer_key, hashes.SHA256()).public_bytes(Encoding.PEM).decode("ascii")

@@ -17,7 +17,7 @@ class InlineDatabase:
     """Implements :class:`cspd.store.interfaces.Database` synchronously; import table modules before making one."""
 
     def __init__(self) -> None:
-        self.engine = create_engine("sqlite://", poolclass=StaticPool)
+        self.engine = create_engine("sqlite://", poolclass=StaticPool, hide_parameters=True)
         event.listen(self.engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys=ON"))
         metadata.create_all(self.engine)
 

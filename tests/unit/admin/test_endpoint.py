@@ -9,7 +9,7 @@ import pytest
 
 from cspd.admin.endpoint import AdminEndpoint
 from cspd.admin.errors import STATUS
-from cspd.admin.operations import Arguments, Caller, Operation, Operations
+from cspd.admin.operations.values import Arguments, Caller, Operation, Operations
 from cspd.audit.events import Outcome
 from cspd.http.message import Request, Response
 from cspd.refusals import Conflict, all_refusals
@@ -36,14 +36,15 @@ def operations() -> Operations:
     )
 
 
-def send(audit: RecordingAuditLog, operation: str, body: bytes) -> Response:
-    endpoint = AdminEndpoint(operations(), audit, user="root")
+def send(audit: RecordingAuditLog, operation: str, body: bytes, peer: str = "uid:0") -> Response:
+    endpoint = AdminEndpoint(operations(), audit)
     request = Request(
         method="POST",
         target=b"/v1/" + operation.encode(),
         path=f"/v1/{operation}",
         query="",
-        headers=((b"x-cspctl-user", b"alice"),),
+        headers=(),
+        peer=peer,
         body=body,
         parameters={"operation": operation},
         request_id="0123",
@@ -56,9 +57,9 @@ def test_a_command_is_answered_and_audited() -> None:
     audit = RecordingAuditLog()
     response = send(audit, "greeting-send", b'{"name": "bob", "times": 2}')
     assert response.status == 200
-    assert json.loads(response.body) == {"result": ["hello bob from alice"] * 2}
+    assert json.loads(response.body) == {"result": ["hello bob from root"] * 2}
     (event,) = audit.events
-    assert (event.event, event.actor, event.outcome) == ("command-run", "cspctl:alice", Outcome.SUCCESS)
+    assert (event.event, event.actor, event.outcome) == ("command-run", "cspctl:root", Outcome.SUCCESS)
     assert event.fields == {"operation": "greeting-send", "reason": "", "request_id": "0123"}
 
 
@@ -102,3 +103,9 @@ def test_two_operations_of_one_name_are_refused() -> None:
     same = Operation(name="a-b", arguments=Greeting, run=greet)
     with pytest.raises(ValueError, match="two operations"):
         Operations([same, same])
+
+
+@pytest.mark.parametrize(("peer", "name"), [("uid:0", "root"), ("uid:4294967294", "4294967294"), ("", "unknown")])
+def test_the_kernel_says_who_calls(peer: str, name: str) -> None:
+    response = send(RecordingAuditLog(), "greeting-send", b'{"name": "bob"}', peer)
+    assert json.loads(response.body) == {"result": [f"hello bob from {name}"]}

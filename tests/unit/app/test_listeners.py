@@ -21,13 +21,22 @@ OCCUPIED = Wanted(name="occupied", address=("127.0.0.1", 9999))
 class Answers:
     """A factory that notes its connections and drains when told."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_adaptable: bool = False) -> None:
+        self.adopted: object = None
+        self._is_adaptable = is_adaptable
         self.connections = 0
         self.draining: Deferred[None] | None = None
 
     def buildProtocol(self, addr: Any) -> Protocol:
         self.connections += 1
         return Protocol()
+
+    def adopt(self, other: object) -> bool:
+        self.adopted = other if self._is_adaptable else None
+        return self._is_adaptable
+
+    def tune(self, port: Any) -> None:
+        self.tuned = port
 
     def drain(self) -> Deferred[None]:
         self.draining = Deferred()
@@ -70,9 +79,7 @@ def test_bound_port_serves_nobody_before_it_is_told_what(reactor: MemoryReactorC
 
 
 @pytest.mark.requirement("R-PLAT-002")
-def test_occupied_port_is_named_and_nothing_else_stays_bound(
-    reactor: MemoryReactorClock, listeners: Listeners
-) -> None:
+def test_occupied_port_is_named_and_nothing_else_stays_bound(reactor: MemoryReactorClock, listeners: Listeners) -> None:
     with pytest.raises(CannotListen) as refused:
         listeners.bind([PUBLIC, OCCUPIED])
     assert str(refused.value) == 'listener "occupied" cannot listen on 127.0.0.1:9999: Address already in use'
@@ -80,7 +87,21 @@ def test_occupied_port_is_named_and_nothing_else_stays_bound(
     listeners.bind([PUBLIC])  # free again
 
 
-def test_new_configuration_takes_the_open_port_over(reactor: MemoryReactorClock, listeners: Listeners) -> None:
+def test_factory_adopts_the_new_configuration_and_keeps_its_connections(
+    reactor: MemoryReactorClock, listeners: Listeners
+) -> None:
+    listeners.bind([PUBLIC])
+    listeners.serve([(PUBLIC, present := Answers(is_adaptable=True))])
+    listeners.serve([(PUBLIC, wanted := Answers())])
+    connect(reactor, 8080)
+    assert present.adopted is wanted
+    assert present.connections == 1
+    assert present.draining is None
+
+
+def test_factory_that_cannot_adopt_is_replaced_on_the_open_port(
+    reactor: MemoryReactorClock, listeners: Listeners
+) -> None:
     listeners.bind([PUBLIC])
     listeners.serve([(PUBLIC, former := Answers())])
     listeners.bind([PUBLIC])

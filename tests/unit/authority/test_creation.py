@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID, SignatureAlgorithmOID
+from twisted.internet.defer import Deferred
 
 from cspd.authority.values import AuthorityKind, AuthorityState, CAReference
 from cspd.keys.values import KeyType
@@ -344,3 +346,23 @@ def test_the_stored_key_is_the_certified_one() -> None:
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     assert issuing.certificate.public_key().public_bytes(*form) == stored.public_bytes(*form)
     assert here.get(ISSUING).key_index == 0
+
+
+def test_a_client_that_leaves_does_not_take_the_key_along() -> None:
+    here = Installation()
+    here.make_organization()
+    waiting: list[Deferred[None]] = []
+    write = here.database.write
+
+    async def slow_write(work: Any) -> Any:
+        result = await write(work)
+        waiting.append(Deferred())
+        await waiting[-1]
+        return result
+
+    here.database.write = slow_write  # type: ignore[method-assign]
+    asked = Deferred.fromCoroutine(here.creation.create_root(new_root(), ALICE))
+    asked.cancel()
+    asked.addErrback(lambda _: None)
+    waiting[0].callback(None)
+    assert here.get(ROOT).key in here.keys.private_keys

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from cspd.authority.lifecycle import Move, check_move
 from cspd.authority.new_authorities import NewExternalRoot
 from cspd.authority.values import AuthorityState, CAReference, CertificateState, RevocationReason
 from cspd.refusals import AlreadyRevoked, BadRevocationReason, Conflict, Forbidden, NotFound, Rejected
+from cspd.store.tables import authorities
 from tests.support.authorities import ALICE, BOB, ISSUING, ROOT, Installation
 from tests.support.running import result_of
 from tests.unit.authority.test_external import ForeignRoot, pending
@@ -152,10 +154,6 @@ def test_deleting_touches_only_that_ca() -> None:
 
 def test_an_orphan_is_deleted() -> None:
     """The guide's predecessor lost roots before their subordinates (ATEAM-17445)."""
-    from sqlalchemy import update
-
-    from cspd.store.tables import authorities
-
     here = Installation()
     root, _ = here.make_hierarchy()
 

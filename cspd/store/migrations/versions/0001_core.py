@@ -86,6 +86,7 @@ def upgrade() -> None:
         sa.Column("record_before_signing", sa.Boolean(), nullable=False),
         sa.Column("created_at", _moment, nullable=False),
         sa.Column("deleted_at", _moment),
+        sa.Column("revision", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["issuer_id"], ["authorities.id"], name="fk_authorities_issuer_id_authorities"),
         sa.ForeignKeyConstraint(
             ["organization"], ["organizations.name"], name="fk_authorities_organization_organizations"
@@ -107,6 +108,7 @@ def upgrade() -> None:
         sa.Column("certificate_der", sa.LargeBinary(), nullable=False),
         sa.Column("chain_der", sa.JSON(), nullable=False),
         sa.Column("key_reference", sa.String(128)),
+        sa.Column("key_index", sa.Integer(), nullable=False),
         sa.Column("subject_key_identifier", sa.LargeBinary(), nullable=False),
         sa.Column("not_before", _moment, nullable=False),
         sa.Column("not_after", _moment, nullable=False),
@@ -151,6 +153,7 @@ def upgrade() -> None:
     op.create_table(
         "crls",
         sa.Column("authority_id", sa.String(32), nullable=False),
+        sa.Column("key_index", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("is_delta", sa.Boolean(), nullable=False),
         sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("base_number", sa.BigInteger()),
@@ -160,7 +163,7 @@ def upgrade() -> None:
         sa.Column("entries", sa.Integer(), nullable=False),
         sa.Column("crl_der", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["authority_id"], ["authorities.id"], name="fk_crls_authority_id_authorities"),
-        sa.PrimaryKeyConstraint("authority_id", "is_delta", "number", name="pk_crls"),
+        sa.PrimaryKeyConstraint("authority_id", "key_index", "is_delta", "number", name="pk_crls"),
     )
     op.create_table(
         "ocsp_responders",

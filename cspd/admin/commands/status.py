@@ -1,0 +1,38 @@
+"""``cspctl status`` and ``cspctl reload``: the running daemon."""
+
+from __future__ import annotations
+
+import click
+
+from cspd.admin.invocation import Invocation
+
+
+@click.command()
+@click.pass_obj
+def status(invocation: Invocation) -> None:
+    """Show what runs: listeners, protocols, CAs, certificates, enrollment URLs."""
+    found = invocation.run("daemon-status")
+    if invocation.as_json:
+        invocation.output.record(found)
+        return
+    urls, authorities = found.pop("enrollment_urls"), found.pop("authorities")
+    found["listeners"] = [f"{name}: {address}" for name, address in found["listeners"].items()]
+    found["certificates"] = [f"{state}: {count}" for state, count in found["certificates"].items()] or "none"
+    for name, value in found.items():
+        shown = ", ".join(value) if isinstance(value, list) else value
+        click.echo(f"{name:<14} {shown}")
+    click.echo()
+    invocation.output.rows(authorities, ("ca", "type", "state", "key_type", "not_after"), empty="no CAs")
+    for each in urls:
+        click.echo(f"\n{each['what']}\n  {each['url']}" + (f"\n  {each['command']}" if each["command"] else ""))
+
+
+@click.command()
+@click.pass_obj
+def reload(invocation: Invocation) -> None:
+    """Apply the conf files as they are now; a bad one leaves the daemon as it is and is reported."""
+    answer = invocation.run("daemon-reload")
+    if not invocation.as_json:
+        for warning in answer["warnings"]:
+            click.echo(f"warning: {warning['key']}: {warning['problem']}", err=True)
+    invocation.output.text("The configuration is active.", **answer)

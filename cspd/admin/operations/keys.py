@@ -1,0 +1,31 @@
+"""``cspctl key``: the private keys, by their public facts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from cspd.admin import views
+from cspd.admin.operations.values import Caller, NoArguments, Operation
+from cspd.authority.interfaces import Authorities
+from cspd.keys.interfaces import Keys
+
+
+class KeyOperations:
+    """Runs the operations on keys."""
+
+    def __init__(self, keys: Keys, authorities: Authorities) -> None:
+        self._keys = keys
+        self._authorities = authorities
+
+    def operations(self) -> Sequence[Operation]:
+        """All of them."""
+        return (Operation(name="key-list", arguments=NoArguments, run=self.list),)
+
+    async def list(self, arguments: NoArguments, caller: Caller) -> Any:
+        """All keys, and which CA signs with them."""
+        owners: defaultdict[str, list[str]] = defaultdict(list)
+        for authority in await self._authorities.list():
+            owners[str(authority.key)].append(str(authority.reference))
+        return [views.key(each, owners[str(each.reference)]) for each in await self._keys.list()]

@@ -1,0 +1,125 @@
+"""What an administrator can do, wired to the core: for the daemon's socket and for ``cspctl`` without a daemon."""
+
+from __future__ import annotations
+
+import pwd
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+from cspd.admin.endpoint import AdminEndpoint
+from cspd.admin.operations.audit import AuditOperations
+from cspd.admin.operations.authorities import AuthorityOperations
+from cspd.admin.operations.certificates import CertificateOperations
+from cspd.admin.operations.daemon import Daemon, DaemonOperations
+from cspd.admin.operations.keys import KeyOperations
+from cspd.admin.operations.organizations import OrganizationOperations
+from cspd.admin.operations.profiles import ProfileOperations
+from cspd.admin.operations.values import Operation, Operations
+from cspd.authority.certification import CACertifier
+from cspd.authority.creation import AuthorityCreation
+from cspd.authority.external import ExternalRoots
+from cspd.authority.management import AuthorityManagement
+from cspd.authority.organizations import Organizations
+from cspd.authority.profile_values import Profile
+from cspd.authority.renewal import AuthorityRenewal
+from cspd.clock import Clock
+from cspd.config.configuration import Configuration
+from cspd.daemon.core import Core
+from cspd.daemon.listeners import Wanted
+from cspd.daemon.serving import Serving
+from cspd.http.config import Limits
+from cspd.http.router import Router
+from cspd.http.server import HTTPFactory
+
+LISTENER = "administration"
+# A key of RSA 4096 on a slow token takes minutes.
+_LIMITS = Limits(write_timeout=timedelta(minutes=10), max_body_bytes=1 << 20)
+
+
+def core_operations(core: Core, profiles: Mapping[str, Profile]) -> Iterable[Operation]:
+    """All operations that need no running daemon."""
+    organizations = Organizations(
+        clock=core.clock, database=core.database, audit=core.audit, is_tenant=is_user_of_this_machine
+    )
+    certifier = CACertifier(clock=core.clock, random=core.random, keys=core.keys, profiles=profiles, urls=core.urls)
+    authorities = AuthorityOperations(
+        clock=core.clock,
+        authorities=core.authorities,
+        creation=AuthorityCreation(
+            clock=core.clock,
+            database=core.database,
+            keys=core.keys,
+            certifier=certifier,
+            registry=core.authorities,
+            profiles=profiles,
+            audit=core.audit,
+        ),
+        external=ExternalRoots(
+            clock=core.clock,
+            database=core.database,
+            keys=core.keys,
+            certifier=certifier,
+            registry=core.authorities,
+            audit=core.audit,
+        ),
+        management=AuthorityManagement(
+            clock=core.clock,
+            database=core.database,
+            keys=core.keys,
+            registry=core.authorities,
+            revocation=core.revocation,
+            profiles=profiles,
+            audit=core.audit,
+        ),
+        renewal=AuthorityRenewal(
+            database=core.database,
+            keys=core.keys,
+            certifier=certifier,
+            registry=core.authorities,
+            audit=core.audit,
+        ),
+        publication=core.publication,
+    )
+    certificates = CertificateOperations(
+        clock=core.clock,
+        authorities=core.authorities,
+        certificates=core.certificates,
+        revocation=core.revocation,
+    )
+    return (
+        *OrganizationOperations(organizations).operations(),
+        *authorities.operations(),
+        *certificates.operations(),
+        *ProfileOperations(lambda: profiles).operations(),
+        *KeyOperations(core.keys, core.authorities).operations(),
+        *AuditOperations(core.database).operations(),
+    )
+
+
+def administration_listener(configuration: Configuration) -> Wanted:
+    """The Unix socket of ``cspctl``."""
+    return Wanted(name=LISTENER, address=configuration.admin_socket)
+
+
+def administration_serving(
+    configuration: Configuration, core: Core, daemon: Daemon, *, reactor: Any, clock: Clock, random: Random
+) -> tuple[Wanted, Serving]:
+    """What answers on that socket."""
+    of_daemon = DaemonOperations(
+        daemon=daemon, clock=clock, authorities=core.authorities, certificates=core.certificates
+    )
+    operations = Operations((*core_operations(core, configuration.profiles), *of_daemon.operations()))
+    router = Router(AdminEndpoint(operations, core.audit).routes())
+    http = HTTPFactory(router, _LIMITS, reactor=reactor, clock=clock, random=random, name=LISTENER)
+    return administration_listener(configuration), Serving(http, tls=None, folder=configuration.folder, reactor=reactor)
+
+
+def is_user_of_this_machine(name: str) -> bool:
+    """Whether the operating system knows the user: those are who may administer (R-CA-015)."""
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
