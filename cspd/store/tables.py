@@ -68,7 +68,7 @@ authorities = Table(
     Column("record_before_signing", Boolean, nullable=False),
     Column("created_at", UTCDateTime, nullable=False),
     Column("deleted_at", UTCDateTime),  # a tombstone blocks the ca_id for 24 hours (R-CA-024)
-    Column("revision", Integer, nullable=False),  # counts the changes of this row; the sum is the registry's version
+    Column("revision", Integer, nullable=False, default=1),  # counts the row's changes; the sum versions the registry
     Index(
         "uq_authorities_live",
         "organization",
@@ -87,7 +87,7 @@ authority_certificates = Table(
     Column("certificate_der", LargeBinary, nullable=False),
     Column("chain_der", JSON, nullable=False),  # base64 of the issuers' DER, nearest first, root last
     Column("key_reference", String(128)),
-    Column("key_index", Integer, nullable=False),  # 0 for the CA's first key, 1 after the first re-key, ...
+    Column("key_index", Integer, nullable=False, default=0),  # 0 for the CA's first key, 1 after the first re-key, ...
     Column("subject_key_identifier", LargeBinary, nullable=False),
     Column("not_before", UTCDateTime, nullable=False),
     Column("not_after", UTCDateTime, nullable=False),
@@ -142,7 +142,7 @@ crls = Table(
     "crls",
     metadata,
     Column("authority_id", String(32), ForeignKey("authorities.id"), primary_key=True),
-    Column("key_index", Integer, primary_key=True, autoincrement=False),  # each key of a CA signs its own CRLs
+    Column("key_index", Integer, primary_key=True, autoincrement=False, default=0),  # each key signs its own CRLs
     Column("is_delta", Boolean, primary_key=True),
     Column("number", BigInteger, primary_key=True, autoincrement=False),
     Column("base_number", BigInteger),
