@@ -35,6 +35,10 @@ class ServingFactory(Protocol):
         """Serve as ``other`` would from the next request on; False if that needs other connections."""
         ...
 
+    def tune(self, port: Any) -> None:
+        """Set the options of the listening port (an IListeningPort) that the configuration speaks of."""
+        ...
+
     def drain(self) -> Deferred[None]:
         """Close idle connections, let running requests end, and fire when all are closed or the grace is over."""
         ...
@@ -138,6 +142,7 @@ class Listeners:
         for wanted, factory in factories:
             opened = self._open[wanted.address]
             opened.wanted = wanted
+            factory.tune(opened.port)
             if opened.switch.current is None or not opened.switch.current.adopt(factory):
                 self._retire(opened)
                 opened.switch.current = factory

@@ -18,6 +18,7 @@ from cspd.config.problems import ConfigurationRefused, Problem
 from cspd.daemon.deployment import Deployment
 from cspd.daemon.listeners import Wanted
 from cspd.daemon.tls import load_tls
+from cspd.http.listener import set_socket_options
 from cspd.http.router import RouteConflict, Router
 from cspd.http.server import HTTPFactory
 from cspd.http.tls import ServerTLS, TLSProblems
@@ -55,6 +56,10 @@ class Serving:
         self._http.set_limits(other._http.limits)
         self._http.set_router(other._http.router)
         return True
+
+    def tune(self, port: Any) -> None:
+        """Keep-alive probes by the limits of this listener."""
+        set_socket_options(port, self._http.limits)
 
     def drain(self) -> Deferred[None]:
         """Let running requests end within the grace, then cut them off."""

@@ -16,7 +16,7 @@ from cspd.http.router import Router
 from cspd.http.server import AccessLog, HTTPFactory
 from cspd.http.tls import ServerTLS
 
-__all__ = ["Listener"]
+__all__ = ["Listener", "set_socket_options"]
 
 _BACKLOG = 1024
 
@@ -59,7 +59,7 @@ class Listener(Service):
         if tls is not None:
             factory = TLSMemoryBIOFactory(tls, False, factory, clock=self._reactor)
         self._port = self._reactor.listenTCP(port, factory, backlog=_BACKLOG, interface=interface)
-        self._set_socket_options()
+        set_socket_options(self._port, self.factory.limits)
 
     def startService(self) -> None:
         """Bind, unless done before the privileges were dropped."""
@@ -76,7 +76,7 @@ class Listener(Service):
         """Serve these from now on; running requests end as they began."""
         self.factory.router = router
         self.factory.set_limits(limits)
-        self._set_socket_options()
+        set_socket_options(self._port, self.factory.limits)
 
     async def stop(self) -> None:
         """Accept nothing more, let running requests end within the graceful timeout, abort the rest (R-PLAT-006)."""
@@ -100,16 +100,20 @@ class Listener(Service):
     def _abandon(self) -> None:
         self.factory.abandon()
 
-    def _set_socket_options(self) -> None:
-        """Set what accepted sockets inherit, rather than each of them anew."""
-        listening = getattr(self._port, "socket", None)
-        if not isinstance(listening, socket.socket):
-            return
-        seconds = max(int(self.factory.limits.tcp_keep_alive.total_seconds()), 6)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        # Silent for half of the time, then three probes in the other half: pruned when the span is over.
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds // 2)
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(seconds // 6, 1))
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-        # An answer is one write; waiting to fill a segment only delays the last one.
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+def set_socket_options(port: Any, limits: Limits) -> None:
+    """Set on a listening TCP port what accepted sockets inherit, rather than on each of them anew.
+
+    ``port`` is an IListeningPort; one without a socket (of tests, or a Unix socket) is left alone.
+    """
+    listening = getattr(port, "socket", None)
+    if not isinstance(listening, socket.socket) or listening.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    seconds = max(int(limits.tcp_keep_alive.total_seconds()), 6)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    # Silent for half of the time, then three probes in the other half: pruned when the span is over.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds // 2)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(seconds // 6, 1))
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+    # An answer is one write; waiting to fill a segment only delays the last one.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

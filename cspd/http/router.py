@@ -19,6 +19,9 @@ __all__ = ["BadPath", "Match", "MethodNotAllowed", "NoRoute", "RouteConflict", "
 ENROLLMENT_HEADER_BYTES = 16384
 """Room for what browsers, proxies and enrollment agents send: a route with a body limit of its own brings it along."""
 
+_REMEMBERED = 1024
+"""How many paths with variable parts are remembered: status requests come to few URLs, again and again."""
+
 
 class RouteConflict(ValueError):
     """Two routes would answer the same request, or a template is malformed; ``problems`` has a line for each."""
@@ -82,6 +85,7 @@ class Router:
         self.routes = tuple(routes)
         self._root = _Node()
         self._static: dict[tuple[str, str], Match] = {}
+        self._lately: dict[tuple[str, str], Match] = {}
         problems: list[str] = []
         for route in self.routes:
             problems += self._add(route)
@@ -99,7 +103,7 @@ class Router:
 
         Raises :class:`BadPath`, :class:`NoRoute` or :class:`MethodNotAllowed`.
         """
-        match = self._static.get((method, path))
+        match = self._static.get((method, path)) or self._lately.get((method, path))
         if match is not None:
             return match
         if not path.startswith("/"):
@@ -108,6 +112,9 @@ class Router:
         allowed: set[str] = set()
         match = self._walk(self._root, method, raw, _decoded(raw) if "%" in path else raw, 0, (), allowed)
         if match is not None:
+            if len(self._lately) >= _REMEMBERED:
+                self._lately.clear()
+            self._lately[method, path] = match
             return match
         if allowed:
             raise MethodNotAllowed(allowed | {"OPTIONS"})

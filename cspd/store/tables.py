@@ -68,7 +68,7 @@ authorities = Table(
     Column("record_before_signing", Boolean, nullable=False),
     Column("created_at", UTCDateTime, nullable=False),
     Column("deleted_at", UTCDateTime),  # a tombstone blocks the ca_id for 24 hours (R-CA-024)
-    Column("revision", Integer, nullable=False, default=1),  # counts the row's changes; the sum versions the registry
+    Column("revision", Integer, nullable=False, default=1),  # changes of this row; their sum is the version
     Index(
         "uq_authorities_live",
         "organization",

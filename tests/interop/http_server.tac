@@ -23,8 +23,11 @@ clock = SystemClock()
 
 
 async def echo(request: Request) -> Response:
-    certificates = b"|".join((request.client_certificate or b"", *request.client_chain)).hex().encode()
-    return Response(200, request.body, ((b"x-method", request.method.encode()), (b"x-client", certificates[:4096])))
+    return Response(200, request.body, ((b"x-method", request.method.encode()),))
+
+
+async def show_client(request: Request) -> Response:
+    return Response(200, b"|".join((request.client_certificate or b"", *request.client_chain)).hex().encode())
 
 
 async def wait(request: Request) -> Response:
@@ -40,6 +43,7 @@ router = Router(
     [
         Route(methods=("GET", "POST"), path="/echo", handler=echo),
         Route(methods=("POST",), path="/enroll", handler=echo, max_body_bytes=1 << 20),
+        Route(methods=("GET",), path="/client", handler=show_client),
         Route(methods=("GET",), path="/wait", handler=wait),
         Route(methods=("GET",), path="/large", handler=large),
     ]
@@ -52,7 +56,7 @@ for text in json.loads(os.environ["HTTP_SERVER"]):
     if config.tls is not None:
         tls = ServerTLS(load_credentials(config.tls, now=clock.now()), config.tls)
     listener = Listener(
-        config.endpoint,
+        f"listener {len(listeners)}",
         config.address,
         router,
         config.limits,
@@ -75,6 +79,9 @@ def reload() -> None:
 class Announcement(Service):
     def startService(self) -> None:
         signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(reload))
+        # The reactor's own SIGTERM makes twistd end by that signal instead of exit status 0 (R-PLAT-006).
+        stop = lambda *_: reactor.callFromThread(reactor.stop)  # noqa: E731
+        reactor.callWhenRunning(signal.signal, signal.SIGTERM, stop)
         reactor.callWhenRunning(print, "ready", *(listener.port for listener in listeners), flush=True)
 
 

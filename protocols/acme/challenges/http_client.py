@@ -12,11 +12,12 @@ from typing import Any, cast
 import httptools
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectError, ConnectionDone
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import CertificateOptions
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -70,10 +71,9 @@ class HTTPClient:
         """Send one GET; raises FetchFailed."""
         kind: Any = TCP4ClientEndpoint if fetch.address.version == 4 else TCP6ClientEndpoint
         endpoint = kind(self._reactor, str(fetch.address), fetch.port, timeout=self._connect_timeout)
-        if fetch.tls_name is not None:
-            endpoint = wrapClientTLS(cast(Any, _UnverifiedTLS(fetch.tls_name)), endpoint)
+        factory = _ExchangeFactory(fetch, self._max_body_octets)
         try:
-            exchange = await endpoint.connect(Factory.forProtocol(lambda: _Exchange(fetch, self._max_body_octets)))
+            exchange = await self._connect(endpoint, factory, fetch.tls_name)
         except (ConnectError, OSError) as error:
             raise FetchFailed(f"no connection to {fetch.address}:{fetch.port}", may_pass_later=True) from error
         try:
@@ -81,6 +81,16 @@ class HTTPClient:
             return fetched
         finally:
             exchange.transport.abortConnection()
+
+    async def _connect(self, endpoint: Any, factory: _ExchangeFactory, tls_name: str | None) -> _Exchange:
+        if tls_name is None:
+            plain: _Exchange = await endpoint.connect(factory)
+            return plain
+        # Not wrapClientTLS: that takes the global reactor for its timers.
+        creator: Any = _UnverifiedTLS(tls_name)
+        secured = await endpoint.connect(TLSMemoryBIOFactory(creator, True, cast(Any, factory), clock=self._reactor))
+        exchange: _Exchange = secured.wrappedProtocol
+        return exchange
 
 
 @dataclass
@@ -168,6 +178,17 @@ class _Exchange(Protocol):
 
     def on_message_complete(self) -> None:
         self._received.is_complete = self._received.is_past_headers
+
+
+class _ExchangeFactory(Factory):
+    noisy = False  # nobody wants log lines for each attempt
+
+    def __init__(self, fetch: Fetch, max_body_octets: int) -> None:
+        self._fetch = fetch
+        self._max_body_octets = max_body_octets
+
+    def buildProtocol(self, addr: Any) -> _Exchange:
+        return _Exchange(self._fetch, self._max_body_octets)
 
 
 @implementer(IOpenSSLClientConnectionCreator)

@@ -143,7 +143,7 @@ class Resolver:
         endpoint: Any = (TCP6ClientEndpoint if ":" in nameserver[0] else TCP4ClientEndpoint)(
             self._reactor, *nameserver, timeout=TRY_TIMEOUT
         )
-        exchange: _StreamExchange = await endpoint.connect(Factory.forProtocol(lambda: _StreamExchange(query)))
+        exchange: _StreamExchange = await endpoint.connect(_StreamExchangeFactory(query))
         try:
             return await exchange.answer.addTimeout(TRY_TIMEOUT, self._reactor)
         finally:
@@ -151,6 +151,7 @@ class Resolver:
 
 
 class _DatagramExchange(DatagramProtocol):
+    noisy = False  # nobody wants a log line for each query
     transport: Any
 
     def __init__(self, nameserver: Nameserver, query: Query) -> None:
@@ -197,6 +198,16 @@ class _StreamExchange(Int16StringReceiver):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if not self.answer.called:
             self.answer.errback(reason)
+
+
+class _StreamExchangeFactory(Factory):
+    noisy = False
+
+    def __init__(self, query: Query) -> None:
+        self._query = query
+
+    def buildProtocol(self, addr: Any) -> _StreamExchange:
+        return _StreamExchange(self._query)
 
 
 def _follow(records: Sequence[Record], name: Name, type: int, seen: set[Name]) -> tuple[Name, tuple[bytes, ...]]:

@@ -35,6 +35,9 @@ class Answers:
         self.adopted = other if self._is_adaptable else None
         return self._is_adaptable
 
+    def tune(self, port: Any) -> None:
+        self.tuned = port
+
     def drain(self) -> Deferred[None]:
         self.draining = Deferred()
         return self.draining

@@ -28,6 +28,8 @@ class Broken:
     files: Mapping[str, str] = field(default_factory=dict)
     prepare: Callable[[Path], object] | None = None
     report: tuple[str, ...]
+    proves: tuple[str, ...] = ()
+    """Requirements that this row checks, beside those of the whole table."""
 
 
 PRODUCTION: Edit = ('mode = "demo"\n', "")
@@ -65,6 +67,7 @@ TABLE = [
     ),
     Broken(
         name="a host name in upper case",
+        proves=("R-PLAT-014",),
         edits=(('hostname = "pki', 'hostname = "PKI'),),
         report=(
             (
@@ -95,6 +98,7 @@ TABLE = [
     ),
     Broken(
         name="tenants with characters that do not belong into a URL",
+        proves=("R-CEG-002",),
         edits=(('ids = ["demo"]', 'ids = ["a", "tenant.1", "tenant 1", "ténant", ""]'),),
         report=tuple(
             f"FILE:6: tenants.ids[{index}]: is not accepted. Wanted: one or more of the characters A-Z a-z 0-9 - _ ~."
@@ -113,6 +117,7 @@ TABLE = [
     ),
     Broken(
         name="a secret in the conf file",
+        proves=("R-CEG-043",),
         edits=(('master_key = { store = "software-master-key" }', 'master_key = "hunter2"'),),
         report=(
             (
@@ -178,6 +183,7 @@ TABLE = [
     ),
     Broken(
         name="a protocol that needs TLS on a plain listener",
+        proves=("R-CEG-015",),
         edits=(('["ocsp", "repository"]', '["ocsp", "acme", "repository"]'),),
         report=(
             (
@@ -203,6 +209,7 @@ TABLE = [
     ),
     Broken(
         name="certificate files that are not there",
+        proves=("R-CEG-018",),
         edits=(('"tls.pem"', '"no.pem"'), ('"tls.key"', '"no.key"')),
         report=(
             "FILE:20: listeners.https.tls.certificate: DIR/no.pem: cannot be read: No such file or directory.",
@@ -211,6 +218,7 @@ TABLE = [
     ),
     Broken(
         name="a key that is not the certificate's",
+        proves=("R-PLAT-021",),
         edits=(('"tls.key"', '"other.key"'),),
         prepare=lambda folder: write_tls(folder, "other.example.com", name="other"),
         report=(
@@ -222,6 +230,7 @@ TABLE = [
     ),
     Broken(
         name="a certificate that has expired",
+        proves=("R-PLAT-021",),
         prepare=lambda folder: write_tls(folder, "pki.example.com", validity=timedelta(seconds=-1)),
         report=(
             (
@@ -339,6 +348,7 @@ TABLE = [
     ),
     Broken(
         name="software keys in production",
+        proves=("R-PLAT-012",),
         edits=(PRODUCTION,),
         report=(
             (
@@ -349,6 +359,7 @@ TABLE = [
     ),
     Broken(
         name="a self-signed certificate in production",
+        proves=("R-PLAT-012",),
         edits=(PRODUCTION, ALLOW, ('certificate = "tls.pem"\nkey = "tls.key"\n', "")),
         report=(
             (
@@ -359,6 +370,7 @@ TABLE = [
     ),
     Broken(
         name="a database server that is not verified, in production",
+        proves=("R-PLAT-012",),
         edits=(
             PRODUCTION,
             ALLOW,
@@ -376,6 +388,7 @@ TABLE = [
     ),
     Broken(
         name="files that others may read, in production",
+        proves=("R-PLAT-126",),
         edits=(PRODUCTION, (ALLOW[0], ALLOW[1].replace(', "loose-permissions"', ""))),
         prepare=lambda folder: ((folder / "state").chmod(0o750), (folder / "cspd.toml").chmod(0o644)),
         report=(
@@ -406,7 +419,13 @@ def problems(tmp_path: Path, broken: Broken) -> list[Problem]:
     return list(refused.value.problems)
 
 
-@pytest.mark.parametrize("broken", TABLE, ids=lambda broken: broken.name)
+ROWS = [
+    pytest.param(row, id=row.name, marks=[pytest.mark.requirement(requirement) for requirement in row.proves])
+    for row in TABLE
+]
+
+
+@pytest.mark.parametrize("broken", ROWS)
 def test_report_is_exact(tmp_path: Path, broken: Broken) -> None:
     found = [str(problem) for problem in problems(tmp_path, broken)]
     expected = [
