@@ -142,7 +142,7 @@ crls = Table(
     "crls",
     metadata,
     Column("authority_id", String(32), ForeignKey("authorities.id"), primary_key=True),
-    Column("key_index", Integer, primary_key=True, autoincrement=False),  # each key of a CA signs its own CRLs
+    Column("key_index", Integer, primary_key=True, autoincrement=False, default=0),  # each key signs its own CRLs
     Column("is_delta", Boolean, primary_key=True),
     Column("number", BigInteger, primary_key=True, autoincrement=False),
     Column("base_number", BigInteger),

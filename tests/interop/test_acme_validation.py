@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from twisted.internet.defer import Deferred
-from twisted.internet.selectreactor import SelectReactor
+from twisted.internet.epollreactor import EPollReactor
 from twisted.python.failure import Failure
 
 from protocols.acme.challenges.addresses import AddressRules
@@ -47,7 +47,7 @@ LOOPBACK = [ipaddress.ip_network("127.0.0.0/8")]
 
 def run(work: Callable[[Any], Coroutine[Any, Any, None]]) -> tuple[str, float]:
     """Run a validation on a reactor of its own; gives ``valid`` or the error, and the seconds it took."""
-    reactor: Any = SelectReactor()
+    reactor: Any = EPollReactor()
     results: list[Any] = []
     took: list[float] = []
 

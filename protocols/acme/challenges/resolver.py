@@ -137,7 +137,8 @@ class Resolver:
         try:
             return await exchange.answer.addTimeout(TRY_TIMEOUT, self._reactor)
         finally:
-            port.stopListening()
+            if port.connected:
+                port.stopListening()
 
     async def _by_tcp(self, nameserver: Nameserver, query: Query) -> Answer:
         endpoint: Any = (TCP6ClientEndpoint if ":" in nameserver[0] else TCP4ClientEndpoint)(
@@ -172,6 +173,13 @@ class _DatagramExchange(DatagramProtocol):
             self.answer.callback(answer)
 
     def connectionRefused(self) -> None:
+        self._fail()
+
+    def stopProtocol(self) -> None:
+        """The epoll reactor closes a datagram port that was refused, and says it this way only."""
+        self._fail()
+
+    def _fail(self) -> None:
         if not self.answer.called:
             self.answer.errback(ConnectionRefusedError())
 

@@ -130,6 +130,7 @@ class Web:
         *,
         content_type: str = "application/jose+json",
         is_secure: bool = True,
+        host: str = "pki.example.com",
     ) -> Answer:
         path, _, query = url.removeprefix(PUBLIC).partition("?")
         for route in self._routes:
@@ -140,7 +141,7 @@ class Web:
                     target=url.removeprefix(PUBLIC).encode(),
                     path=path,
                     query=query,
-                    headers=((b"content-type", content_type.encode()),),
+                    headers=((b"host", host.encode()), (b"content-type", content_type.encode())),
                     body=body,
                     parameters=parameters,
                     peer="192.0.2.7",

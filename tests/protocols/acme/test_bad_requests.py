@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from cspd.refusals import Unavailable
 from protocols.acme.challenges.values import ValidationFailed
 from protocols.acme.errors import ErrorType
 from tests.protocols.acme.client import PREFIX, PUBLIC, Answer, Client, b64, csr
@@ -286,3 +287,25 @@ def test_a_failed_validation_says_why(type: ErrorType) -> None:
     after = client.get(str(order.header(b"location"))).json
     assert after["status"] == "invalid"
     assert after["error"]["subproblems"][0]["identifier"] == {"type": "dns", "value": "www.example.com"}
+
+
+def test_a_store_that_is_away_is_said_and_comes_back() -> None:
+    server = Server()
+    client = server.client()
+    server.restart()
+    client.web = server.web
+    request = client.request(f"{client.base}/new-order", {"identifiers": [{"type": "dns", "value": "a.example.com"}]})
+    server.restart(seed=3)
+    read, write = server.database.read, server.database.write
+
+    async def away(work: Any) -> Any:
+        raise Unavailable("the store does not answer", detail="password=secret")
+
+    server.database.read = server.database.write = away  # type: ignore[method-assign]
+    answer = server.web.send("POST", f"{client.base}/new-order", request)
+    assert answer.error == (503, "serverInternal")
+    assert answer.header(b"retry-after") == "30"
+    assert answer.header(b"replay-nonce") is None
+    assert b"secret" not in answer.body
+    server.database.read, server.database.write = read, write  # type: ignore[method-assign]
+    assert server.web.send("POST", f"{client.base}/new-order", request).status == 201

@@ -63,3 +63,36 @@ def test_every_answer_has_nonce_link_and_no_store() -> None:
         assert re.fullmatch(r"[A-Za-z0-9_-]{43}", answer.header(b"replay-nonce") or "")
         assert answer.header(b"cache-control") == "no-store"
         assert answer.header(b"link") == f'<{client.base}/directory>;rel="index"'
+
+
+@pytest.mark.requirement("R-CEG-014")
+@pytest.mark.parametrize("host", ["192.0.2.80:8443", "other.example.com", ""])
+def test_the_host_header_selects_nothing(host: str) -> None:
+    """The handler is given the request as it came by any name or address; its URLs are the configured ones."""
+    server = Server()
+    answer = server.web.send("GET", f"{PUBLIC}/acme/tenant1/demo~issuing/privatessl-tls-server/directory", host=host)
+    assert answer.json["newOrder"].startswith(PUBLIC)
+
+
+@pytest.mark.requirement("R-CEG-121")
+def test_nobody_is_told_to_slow_down() -> None:
+    server = Server()
+    client = server.client()
+    answers = [client.order(f"a{number}.example.com") for number in range(150)]
+    assert {answer.status for answer in answers} == {201}
+    assert {answer.header(b"retry-after") for answer in answers} == {None}
+
+
+def test_a_percent_encoded_reference_is_the_same_directory() -> None:
+    server = Server()
+    url = f"{PUBLIC}/acme/tenant1/demo%7Eissuing/privatessl-tls-server"
+    new_nonce = server.web.send("GET", f"{url}/directory").json["newNonce"]
+    assert new_nonce.endswith("/demo~issuing/privatessl-tls-server/new-nonce")
+
+
+def test_a_nonce_is_had_by_head_and_by_get() -> None:
+    server = Server()
+    url = f"{PUBLIC}/acme/tenant1/demo~issuing/privatessl-tls-server/new-nonce"
+    head, get = server.web.send("HEAD", url), server.web.send("GET", url)
+    assert (head.status, get.status) == (200, 204)
+    assert head.header(b"replay-nonce") != get.header(b"replay-nonce")

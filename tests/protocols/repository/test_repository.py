@@ -58,7 +58,6 @@ def header(response: Response, name: bytes) -> str:
 
 
 @pytest.mark.requirement("R-CA-050")
-@pytest.mark.requirement("R-CA-054")
 def test_the_full_crl_is_at_the_url_of_the_guide() -> None:
     site = Site()
     site.here.issue(site.issuing, 5)

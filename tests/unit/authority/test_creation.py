@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from cspd.authority.values import AuthorityKind, AuthorityState, CAReference
 from cspd.keys.values import KeyType
 from cspd.refusals import BadName, BadValidity, Conflict, Forbidden, NotFound, Refused, Rejected, Unavailable
+from cspd.x509.names import ATTRIBUTE_ALIASES
 from tests.support.authorities import ALICE, BOB, ISSUING, ROOT, Installation, named, new_issuing, new_root
 from tests.support.running import result_of
 
@@ -50,7 +51,6 @@ def test_a_root_signs_itself() -> None:
 
 @pytest.mark.requirement("R-CA-022")
 @pytest.mark.requirement("R-CA-053")
-@pytest.mark.requirement("R-CA-071")
 def test_a_root_signs_an_issuing_ca() -> None:
     here = Installation()
     root, issuing = here.make_hierarchy()
@@ -227,6 +227,19 @@ def test_a_bad_subject_is_refused(subject: x509.Name) -> None:
     with pytest.raises(BadName) as refusal:
         here.make_root(subject=subject)
     assert refusal.value.refusal_code == "bad-field.subject"
+
+
+@pytest.mark.requirement("R-CA-027")
+def test_a_subject_may_have_all_34_attribute_types() -> None:
+    here = Installation()
+    here.make_organization()
+    countries = {each for alias, each in ATTRIBUTE_ALIASES.items() if "country" in alias}
+    types = dict.fromkeys(ATTRIBUTE_ALIASES.values())
+    assert len(types) == 34
+    subject = x509.Name([x509.NameAttribute(each, "DE" if each in countries else "example") for each in types])
+    root = here.make_root(subject=subject)
+    assert root.certificate is not None
+    assert root.certificate.subject == subject
 
 
 @pytest.mark.requirement("R-CA-028")

@@ -74,7 +74,6 @@ def test_a_ca_is_disabled_and_enabled() -> None:
 
 
 @pytest.mark.requirement("R-CA-040")
-@pytest.mark.requirement("R-CA-041")
 def test_profiles_auditors_and_administrators_are_replaced() -> None:
     here = Installation()
     here.make_hierarchy()

@@ -21,7 +21,6 @@ def test_the_creator_becomes_administrator() -> None:
 
 @pytest.mark.requirement("R-CA-011")
 @pytest.mark.requirement("R-CA-012")
-@pytest.mark.requirement("R-PLAT-014")
 @pytest.mark.parametrize(
     "name",
     ["", "ab", "a" * 15, "Demo", "de mo", "démo", "de.mo", "de/mo", "demo\n", "~~~", *sorted(RESERVED_NAMES)],
