@@ -42,8 +42,8 @@ class Wire(StringTransport):
 class Client:
     """One connection to the server."""
 
-    def __init__(self, factory: HTTPFactory) -> None:
-        self.wire = Wire()
+    def __init__(self, factory: HTTPFactory, wire: Wire | None = None) -> None:
+        self.wire = wire or Wire()
         self.connection = factory.buildProtocol(None)
         self.connection.makeConnection(self.wire)
 
