@@ -296,6 +296,25 @@ def test_a_stopped_process_gives_its_validations_back() -> None:
     assert client.get(str(order.header(b"location"))).json["status"] == "ready"
 
 
+def test_what_is_too_much_at_once_waits_in_the_store() -> None:
+    """Orders cost their maker nothing; what they make us hold in memory has a bound."""
+    server = Server(max_validations=1)
+    client = server.client()
+    server.http01.wait = Deferred()
+    orders = [client.order("a.example.com") for _ in range(15)]
+    for order in orders:
+        client.post(client.challenge(order.json["authorizations"][0])["url"], {})
+
+    def ready() -> int:
+        return sum(client.get(str(order.header(b"location"))).json["status"] == "ready" for order in orders)
+
+    waiting, server.http01.wait = server.http01.wait, None
+    waiting.callback(None)
+    assert ready() == 11, "one at work and ten that waited"
+    server.run_job("acme-resume-validations")
+    assert ready() == 15
+
+
 def test_a_validator_that_breaks_is_an_internal_error() -> None:
     server = Server()
     client = server.client()
