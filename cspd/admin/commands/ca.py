@@ -175,7 +175,10 @@ def _utc(moment: datetime | None) -> str | None:
 
 def _give_pem(invocation: Invocation, answer: dict[str, Any], out: Path | None) -> None:
     if out is not None:
-        out.write_text(answer["pem"])
+        try:
+            out.write_text(answer["pem"])
+        except OSError as error:
+            invocation.fail(f"{out} cannot be written: {error.strerror}", code="not-written")
         invocation.output.text(f"{out} is written.", file=str(out))
     elif invocation.as_json:
         invocation.output.record(answer)

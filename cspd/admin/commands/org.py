@@ -11,7 +11,7 @@ _COLUMNS = ("name", "administrators", "created_at")
 
 @click.group()
 def org() -> None:
-    """Make organizations, the partitions that hold CAs, and keep their administrators."""
+    """Make organizations, which hold CAs, and join them."""
 
 
 @org.command()

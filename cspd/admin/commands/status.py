@@ -10,17 +10,18 @@ from cspd.admin.invocation import Invocation
 @click.command()
 @click.pass_obj
 def status(invocation: Invocation) -> None:
-    """Show what runs: listeners, protocols, CAs, certificates, enrollment URLs."""
+    """Show what the daemon serves.
+
+    Its listeners, protocols, CAs and certificates, and the URL for each kind of client.
+    """
     found = invocation.run("daemon-status")
     if invocation.as_json:
         invocation.output.record(found)
         return
     urls, authorities = found.pop("enrollment_urls"), found.pop("authorities")
-    found["listeners"] = [f"{name}: {address}" for name, address in found["listeners"].items()]
-    found["certificates"] = [f"{state}: {count}" for state, count in found["certificates"].items()] or "none"
-    for name, value in found.items():
-        shown = ", ".join(value) if isinstance(value, list) else value
-        click.echo(f"{name:<14} {shown}")
+    found["listeners"] = [f"{name} on {address}" for name, address in found["listeners"].items()]
+    found["certificates"] = [f"{count} {state}" for state, count in found["certificates"].items()] or "none"
+    invocation.output.record(found)
     click.echo()
     invocation.output.rows(authorities, ("ca", "type", "state", "key_type", "not_after"), empty="no CAs")
     for each in urls:
@@ -30,7 +31,10 @@ def status(invocation: Invocation) -> None:
 @click.command()
 @click.pass_obj
 def reload(invocation: Invocation) -> None:
-    """Apply the conf files as they are now; a bad one leaves the daemon as it is and is reported."""
+    """Apply the conf files as they are now.
+
+    Bad ones are reported and leave the daemon as it is. Running requests are not disturbed.
+    """
     answer = invocation.run("daemon-reload")
     if not invocation.as_json:
         for warning in answer["warnings"]:

@@ -74,8 +74,8 @@ class CertificateOperations:
     def operations(self) -> Sequence[Operation]:
         """All of them."""
         return (
-            Operation(name="certificate-list", arguments=CertificateFilter, run=self.list),
-            Operation(name="certificate-show", arguments=CertificateName, run=self.show),
+            Operation(name="certificate-list", arguments=CertificateFilter, run=self.list, only_reads=True),
+            Operation(name="certificate-show", arguments=CertificateName, run=self.show, only_reads=True),
             Operation(name="certificate-revoke", arguments=CertificateRevocation, run=self.revoke),
             Operation(name="certificate-hold", arguments=CertificateName, run=self.hold),
             Operation(name="certificate-unhold", arguments=CertificateName, run=self.unhold),

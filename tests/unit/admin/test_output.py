@@ -33,4 +33,4 @@ def test_nothing_is_said_in_words_and_in_json() -> None:
 def test_a_record_aligns_its_fields() -> None:
     stream = io.StringIO()
     Output(as_json=False, stream=stream).record({"id": "root", "not_after": None})
-    assert stream.getvalue() == "id         root\nnot after  \n"
+    assert stream.getvalue() == "id         root\nnot after\n"
