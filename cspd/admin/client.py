@@ -64,7 +64,7 @@ def call(path: Path, operation: str, arguments: Mapping[str, Any]) -> Any:
         raise OperationFailed(f"the daemon did not finish the answer on {path}: {error}") from error
     finally:
         connection.close()
-    return _result(response.status, body)
+    return read_answer(response.status, body)
 
 
 def owner_of(path: Path) -> str:
@@ -81,11 +81,15 @@ def owner_of(path: Path) -> str:
     return "its owner"
 
 
-def _result(status: int, body: bytes) -> Any:
+def read_answer(status: int, body: bytes) -> Any:
+    """The result in an answer; raises :class:`OperationFailed` for a refusal, and for what is no answer of ours."""
     try:
         answer = json.loads(body)
     except ValueError:
-        raise OperationFailed(body.decode("utf-8", "replace").strip() or f"status {status}") from None
-    if "error" in answer:
-        raise OperationFailed(answer["error"]["reason"], code=answer["error"]["code"])
-    return answer["result"]
+        answer = None
+    match answer:
+        case {"result": result}:
+            return result
+        case {"error": {"code": str(code), "reason": str(reason)}}:
+            raise OperationFailed(reason, code=code)
+    raise OperationFailed(body.decode("utf-8", "replace").strip() or f"status {status}")

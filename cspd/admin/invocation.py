@@ -16,7 +16,7 @@ from rich.console import Console
 
 from cspd.admin.client import DaemonDown, OperationFailed, call
 from cspd.admin.local import run_locally
-from cspd.admin.output import Output
+from cspd.admin.output import Output, printable
 from cspd.clock import SystemClock
 from cspd.config.configuration import Configuration
 from cspd.config.files import read_files
@@ -93,7 +93,7 @@ class Invocation:
         if self.as_json:
             click.echo(json.dumps({"error": code, "reason": reason}, ensure_ascii=False, indent=2))
         else:
-            click.echo(f"cspctl: {reason}", err=True)
+            click.echo("\n".join(map(printable, f"cspctl: {reason}".split("\n"))), err=True)
         sys.exit(1)
 
     def configuration(self) -> Configuration:

@@ -29,7 +29,10 @@ def secret() -> None:
 )
 @click.pass_obj
 def set_secret(invocation: Invocation, secret_id: str, literal: str | None, file: Path | None) -> None:
-    """Keep a secret; without an option, asks for it, or reads it from standard input."""
+    """Keep a secret.
+
+    Without an option, asks for it, or reads it from standard input.
+    """
     if literal is not None and file is not None:
         raise click.UsageError("--from-literal and --from-file exclude each other")
     store = invocation.secret_store()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
 
 from cspd.admin.invocation import Invocation
+from cspd.config.problems import Problem
 
 
 @click.command()
@@ -38,5 +42,16 @@ def reload(invocation: Invocation) -> None:
     answer = invocation.run("daemon-reload")
     if not invocation.as_json:
         for warning in answer["warnings"]:
-            click.echo(f"warning: {warning['key']}: {warning['problem']}", err=True)
+            click.echo(f"warning: {_sentence(warning)}", err=True)
     invocation.output.text("The configuration is active.", **answer)
+
+
+def _sentence(warning: dict[str, Any]) -> Problem:
+    file, key = warning["file"], warning["key"]
+    return Problem(
+        what=warning["problem"],
+        remedy=warning["remedy"],
+        key=(key,) if key else (),
+        file=Path(file) if file else None,
+        line=warning["line"],
+    )

@@ -148,7 +148,7 @@ class CertificateOperations:
         try:
             record = await self._certificates.find(authority.id, serial)
         except NotFound:
-            raise NotFound(f"{authority.reference} has issued no certificate {serial:X}") from None
+            raise NotFound(f"{authority.reference} issued no certificate with the serial number {serial:x}") from None
         return views.certificate(record, str(authority.reference), self._clock.now())
 
 
