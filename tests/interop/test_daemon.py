@@ -14,8 +14,11 @@ import pytest
 
 from tests.support.daemon import TWISTD, Daemon
 from tests.support.openssl import RelyingParty
+from tests.support.postgresql import postgresql, postgresql_server
 from tests.support.processes import accepts_connections, free_port, run, wait_until
 from tests.support.softhsm import SoftHSM
+
+__all__ = ["postgresql", "postgresql_server"]  # fixtures
 
 pytestmark = pytest.mark.interop
 
@@ -249,6 +252,23 @@ def test_sigusr1_opens_the_log_anew(tmp_path: Path) -> None:
         finally:
             process.stop()
         assert "Server Shut Down" in log.read_text()
+
+
+def test_everything_lives_in_postgresql(tmp_path: Path, postgresql: str) -> None:
+    with Daemon(tmp_path, store_url=postgresql) as daemon:
+        assert not list(daemon.folder.rglob("*.sqlite"))
+        chain = (daemon.folder / "pki" / "tls.pem").read_text()
+        party = RelyingParty(tmp_path / "party", chain, daemon.root_pem)
+        assert party.ocsp() == "good"
+        assert "Certificate Revocation List" in party.crl(tmp_path)
+
+
+@pytest.mark.requirement("R-PLAT-053")
+def test_start_that_takes_too_long_is_refused(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path, changes={"server.start_timeout": "1ms"}, start=False)
+    done = daemon.run_to_end()
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == "store, keys and protocols did not come up within 0.001 seconds"
 
 
 def test_cas_live_in_a_token(tmp_path: Path) -> None:

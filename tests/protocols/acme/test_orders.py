@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from twisted.internet.defer import Deferred
 
+from cspd.plugin import PublicAddress
 from protocols.acme.challenges.values import ValidationFailed
 from protocols.acme.errors import ErrorType
 from tests.protocols.acme.client import PUBLIC, Client
@@ -355,5 +357,15 @@ def test_a_name_of_one_label_can_be_allowed() -> None:
 def test_directories_are_listed_with_a_command() -> None:
     url = f"{PUBLIC}/acme/tenant1/{{ca}}/privatessl-tls-server/directory"
     found = [shown.command for shown in Server().service.enrollment_urls if shown.url == url]
-    assert any(f"certbot certonly --standalone --server {url} -d NAME" in command for command in found)
-    assert any(f"lego --server {url}" in command for command in found)
+    assert found == [
+        f"certbot certonly --standalone --agree-tos --register-unsafely-without-email --server {url} -d NAME",
+        f"lego --accept-tos --email you@example.com --server {url} --http -d NAME run",
+    ]
+
+
+def test_commands_of_the_demo_name_its_trust_anchor_and_a_name_that_works() -> None:
+    public = PublicAddress(http="http://localhost", https=PUBLIC, trust_anchor=Path("/my pki/root.pem"))
+    certbot, lego, *_ = (shown.command for shown in Server(public=public, demo=True).service.enrollment_urls)
+    assert certbot.startswith("REQUESTS_CA_BUNDLE='/my pki/root.pem' certbot certonly ")
+    assert certbot.endswith(" -d localhost")
+    assert lego.startswith("LEGO_CA_CERTIFICATES='/my pki/root.pem' lego ")
