@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import Connection, Row, Select, func, insert, or_, select, tuple_, update
 
@@ -56,7 +57,7 @@ class Certificates:
         """The stored certificate with exactly these bytes; raises NotFound (RFC 8555, 7.6)."""
         try:
             public_key_sha256 = digest_of_public_key(x509.load_der_x509_certificate(certificate_der))
-        except ValueError:
+        except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):  # a version or key that we never certify
             raise NotFound("no such certificate") from None
         return await self._one(
             select(certificates).where(

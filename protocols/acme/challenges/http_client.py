@@ -11,9 +11,9 @@ from typing import Any, cast
 
 import httptools
 from OpenSSL import SSL
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectError, ConnectionDone
+from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionDone
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import CertificateOptions
@@ -74,6 +74,8 @@ class HTTPClient:
         factory = _ExchangeFactory(fetch, self._max_body_octets)
         try:
             exchange = await self._connect(endpoint, factory, fetch.tls_name)
+        except ConnectingCancelledError as error:  # an endpoint has a name of its own for it, which nobody expects
+            raise CancelledError from error
         except (ConnectError, OSError) as error:
             raise FetchFailed(f"no connection to {fetch.address}:{fetch.port}", may_pass_later=True) from error
         try:

@@ -13,10 +13,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectError, ConnectionClosed
+from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed
 from twisted.internet.protocol import DatagramProtocol, Factory, connectionDone
 from twisted.protocols.basic import Int16StringReceiver
 from twisted.python.failure import Failure
@@ -144,7 +144,10 @@ class Resolver:
         endpoint: Any = (TCP6ClientEndpoint if ":" in nameserver[0] else TCP4ClientEndpoint)(
             self._reactor, *nameserver, timeout=TRY_TIMEOUT
         )
-        exchange: _StreamExchange = await endpoint.connect(_StreamExchangeFactory(query))
+        try:
+            exchange: _StreamExchange = await endpoint.connect(_StreamExchangeFactory(query))
+        except ConnectingCancelledError as error:  # an endpoint has a name of its own for it, which nobody expects
+            raise CancelledError from error
         try:
             return await exchange.answer.addTimeout(TRY_TIMEOUT, self._reactor)
         finally:

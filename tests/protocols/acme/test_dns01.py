@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import struct
 from contextlib import suppress
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
 from protocols.acme.challenges.dns01 import DNS01
@@ -243,10 +245,20 @@ def test_the_nameservers_of_resolv_conf_are_read(tmp_path: Any) -> None:
 
 
 def test_a_name_that_dns_cannot_hold_is_not_asked() -> None:
-    from random import Random
-
     from tests.support.running import result_of
 
     resolver = Resolver(reactor=None, random=Random(1), nameservers=lambda: [("192.0.2.1", 53)])
     with pytest.raises(NoSuchName):
         result_of(resolver.lookup("a" * 64, TXT))
+
+
+def test_a_query_that_is_cancelled_while_it_connects_says_just_that() -> None:
+    """A truncated answer is asked for again by TCP; the time of the challenge may end before that is connected."""
+    resolver = Resolver(reactor=MemoryReactorClock(), random=Random(1), nameservers=lambda: [("192.0.2.1", 53)])
+    ended: list[Any] = []
+    asking = Deferred.fromCoroutine(resolver._by_tcp(("192.0.2.1", 53), QUERY))
+    asking.addBoth(ended.append)
+
+    asking.cancel()
+
+    assert ended[0].type is CancelledError

@@ -8,11 +8,19 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.testing import StringTransport
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
-from protocols.acme.challenges.http_client import MAX_HEADER_OCTETS, Fetch, Fetched, FetchFailed, _Exchange
+from protocols.acme.challenges.http_client import (
+    MAX_HEADER_OCTETS,
+    Fetch,
+    Fetched,
+    FetchFailed,
+    HTTPClient,
+    _Exchange,
+)
 
 FETCH = Fetch(address=ipaddress.ip_address("192.0.2.1"), port=80, host="www.example.com", target="/x?y")
 
@@ -125,3 +133,17 @@ def test_any_octets_are_an_answer_or_a_failure(pieces: list[bytes], begins_well:
         exchange.feed(b"HTTP/1.1 200 OK\r\n")
     exchange.feed(*pieces)
     assert isinstance(exchange.close(ConnectionDone()), (Fetched, FetchFailed))
+
+
+@pytest.mark.parametrize("tls_name", [None, "www.example.com"])
+def test_a_fetch_that_is_cancelled_while_it_connects_says_just_that(tls_name: str | None) -> None:
+    """The time of an attempt may end then, and so may the daemon; both look for CancelledError."""
+    client = HTTPClient(reactor=MemoryReactorClock(), connect_timeout=5, max_body_octets=100)
+    fetch = Fetch(address=FETCH.address, port=80, host="www.example.com", target="/", tls_name=tls_name)
+    ended: list[Any] = []
+    fetching = Deferred.fromCoroutine(client.fetch(fetch))
+    fetching.addBoth(ended.append)
+
+    fetching.cancel()
+
+    assert ended[0].type is CancelledError

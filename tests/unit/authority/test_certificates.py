@@ -50,6 +50,23 @@ def test_a_certificate_is_found_by_its_bytes(house: House, store: Certificates) 
     assert result_of(store.find_by_der(second.certificate_der)).serial == second.serial
 
 
+@pytest.mark.parametrize(
+    ("octets", "instead"),
+    [
+        ("a003020102", "a003020109"),  # version 10
+        ("2a8648ce3d0201", "2a8648ce3d0209"),  # another algorithm than id-ecPublicKey
+        ("2a8648ce3d030107", "2a8648ce3d030177"),  # another curve than P-256
+    ],
+)
+def test_a_stranger_s_certificate_that_cannot_be_read_is_not_found(
+    house: House, store: Certificates, octets: str, instead: str
+) -> None:
+    """Anybody may ask ACME to revoke any bytes; the library has exceptions of its own for these."""
+    der = house.enroll().certificate_der.replace(bytes.fromhex(octets), bytes.fromhex(instead), 1)
+    with pytest.raises(NotFound):
+        result_of(store.find_by_der(der))
+
+
 def test_what_was_not_issued_is_not_found(house: House, store: Certificates) -> None:
     assert house.root.certificate_der is not None
     for der in (b"", b"\x30\x00", house.root.certificate_der):
