@@ -298,6 +298,7 @@ class Server:
             audit=self.audit,
             public=PublicAddress(http="http://pki.example.com", https=PUBLIC),
             tenants=frozenset({"tenant1"}),
+            process=f"process-{seed}",
         )
         return factory.build_with(self.settings, services, (self.http01, self.dns01))
 
