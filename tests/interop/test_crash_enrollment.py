@@ -166,7 +166,9 @@ def test_kill_at_any_instant_loses_nothing_a_client_was_told(
             daemon.kill()
             kills += 1
             issued = [each for load, (count, _) in zip(loads, told, strict=True) for each in load.issued[:count]]
-            revoked = {each.serial for load, (_, count) in zip(loads, told, strict=True) for each in load.revoked[:count]}
+            revoked = {
+                each.serial for load, (_, count) in zip(loads, told, strict=True) for each in load.revoked[:count]
+            }
             assert {each.serial for each in issued} <= check_store(daemon, tmp_path / "copy")
             if instants.random() < 0.25:
                 starting = daemon.spawn()

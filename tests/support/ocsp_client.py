@@ -28,7 +28,7 @@ def ask_ocsp(base: str, request_der: bytes, *, ca: str = "demo/issuing", timeout
 
 
 def ocsp_status(base: str, certificate: x509.Certificate, issuer: x509.Certificate, *, ca: str = "demo/issuing") -> str:
-    """``good``, ``revoked`` or ``unknown``, the signatures of response and responder verified; else the error's name."""
+    """``good``, ``revoked`` or ``unknown``, all signatures verified; else the error's name."""
     response = ask_ocsp(base, ocsp_request(certificate, issuer), ca=ca)
     if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
         return response.response_status.name.lower()
