@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import ssl
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -281,9 +280,8 @@ def test_cas_live_in_a_token(tmp_path: Path) -> None:
 
 
 def closed_to_others() -> Path | None:
-    """A folder above this checkout or its interpreter that other users cannot enter, such as /root of a new machine."""
-    places = (Path(__file__).resolve(), Path(sys.executable).absolute(), Path(sys.executable).resolve())
-    above = (folder for place in places for folder in place.parents)
+    """A folder above this checkout that other users cannot enter, such as /root of a new machine."""
+    above = Path(__file__).resolve().parents
     return next((folder for folder in above if not folder.stat().st_mode & 0o001), None)
 
 
