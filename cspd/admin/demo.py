@@ -195,6 +195,7 @@ mode = "demo"
 hostname = "{options.hostname}"
 public_http = "http://{options.hostname}:{options.http_port}"
 public_https = "https://{options.hostname}:{options.https_port}"
+trust_anchor = "pki/root.pem"
 state = "state"
 
 [tenants]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,10 +39,19 @@ RECOVER_ORDERS = "5/10 * * * * *"
 DELETE_USED_NONCES = "0 0/10 * * * *"
 """Schedules that nobody needs to configure."""
 
-_COMMANDS = {
-    "certbot": "REQUESTS_CA_BUNDLE=root.pem certbot certonly --standalone --server {url} -d NAME",
-    "lego": "LEGO_CA_CERTIFICATES=root.pem lego --server {url} --email YOU --accept-tos --http -d NAME run",
-}
+_CLIENTS = (
+    (
+        "certbot",
+        "REQUESTS_CA_BUNDLE",
+        "certbot certonly --standalone --agree-tos --register-unsafely-without-email --server {url} -d {name}",
+    ),
+    (
+        "lego",
+        "LEGO_CA_CERTIFICATES",
+        "lego --accept-tos --email you@example.com --server {url} --http -d {name} run",
+    ),
+)
+"""Name, the environment variable that takes a trust anchor, and command."""
 
 
 def build(configuration: ACMEConfig, services: Services) -> ProtocolService:
@@ -193,14 +203,20 @@ def _challenge_types(configuration: ACMEConfig, services: Services) -> Sequence[
 
 def _enrollment_urls(configuration: ACMEConfig, services: Services) -> tuple[EnrollmentURL, ...]:
     """One for each tenant, profile and client; the daemon fills in the CAs."""
+    name = "localhost" if services.demo else "NAME"
+    anchor = services.public.trust_anchor
     urls = []
     for tenant in sorted(services.tenants):
         for profile in configuration.profiles:
             url = directory_template(services.public.https, tenant, profile)
-            urls += [
-                EnrollmentURL(
-                    what=f"ACME, {profile}, {client}", url=url, command=command.format(url=url), profile=profile
+            for client, variable, command in _CLIENTS:
+                trust = "" if anchor is None else f"{variable}={shlex.quote(str(anchor))} "
+                urls.append(
+                    EnrollmentURL(
+                        what=f"ACME, {profile}, {client}",
+                        url=url,
+                        command=trust + command.format(url=url, name=name),
+                        profile=profile,
+                    )
                 )
-                for client, command in _COMMANDS.items()
-            ]
     return tuple(urls)

@@ -25,6 +25,9 @@ from protocols.acme.leases import LEASE, KeptLease
 from protocols.acme.messages import Identifier
 from protocols.acme.objects import Account, Authorization, Challenge
 
+WAITING = 10
+"""Challenges that may wait for each that is validated; more stay in the store until the job looks there again."""
+
 
 class Validation:
     """Validates challenges."""
@@ -51,11 +54,15 @@ class Validation:
         self._owner = owner
         self._lifetime = lifetime
         self._places = DeferredSemaphore(max_concurrent)
+        self._most = (1 + WAITING) * max_concurrent
         self._running: set[str] = set()
 
     def begin(self, directory: str, challenge_id: str) -> None:
-        """Validate a challenge that is in processing; returns at once."""
-        if challenge_id not in self._running:
+        """Validate a challenge that is in processing; returns at once.
+
+        When too many wait already, nothing happens now: without a lease the challenge is one that :meth:`resume` finds.
+        """
+        if challenge_id not in self._running and len(self._running) < self._most:
             self._running.add(challenge_id)
             self._background.start(self._run(directory, challenge_id), f"validation of challenge {challenge_id}")
 

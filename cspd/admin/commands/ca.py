@@ -80,17 +80,21 @@ def chain(invocation: Invocation, ca: str, out: Path | None) -> None:
 @_OUTPUT
 @click.pass_obj
 def csr(invocation: Invocation, ca: str, out: Path | None) -> None:
-    """Print the certificate request of a CA under an external root, in PEM."""
+    """Print the certificate request for an external root, in PEM."""
     _give_pem(invocation, invocation.run("ca-csr", doing="signing the request", ca=ca), out)
 
 
 @ca.command("import")
 @_CA
 @click.argument("file", type=_PEM_FILE)
-@click.option("--external-root", is_flag=True, help="FILE is a root whose key is elsewhere; ORG~CA is new.")
+@click.option("--external-root", is_flag=True, help="FILE is a root whose key is elsewhere.")
 @click.pass_obj
 def import_certificate(invocation: Invocation, ca: str, file: Path, external_root: bool) -> None:
-    """Take the certificate that an external root signed for ORG~CA, or register an external root."""
+    """Take a certificate from an external root.
+
+    FILE has, in PEM, the certificate that the root signed for ORG~CA by its request; or with --external-root the root's
+    own, and ORG~CA is how it will be named here.
+    """
     operation = "ca-import-root" if external_root else "ca-import"
     imported = invocation.run(operation, ca=ca, certificate_pem=file.read_text("ascii", "replace"))
     for warning in imported.pop("warnings", ()):
@@ -105,7 +109,10 @@ def import_certificate(invocation: Invocation, ca: str, file: Path, external_roo
 @click.option("--auditor", "auditors", multiple=True, help="All its auditors; repeat.")
 @click.pass_obj
 def edit(invocation: Invocation, /, ca: str, **lists: Any) -> None:
-    """Replace the profiles, administrators or auditors of a CA; what is not given stays."""
+    """Replace profiles, administrators or auditors.
+
+    Each list that is given becomes the whole list; what is not given stays.
+    """
     given: dict[str, Any] = {name: value or None for name, value in lists.items()}
     invocation.output.record(invocation.run("ca-edit", ca=ca, **given))
 
@@ -164,7 +171,10 @@ _changing(
 @_YES
 @click.pass_obj
 def revoke(invocation: Invocation, ca: str, reason: str, yes: bool) -> None:
-    """Revoke all certificates of an issuing CA through its root, and disable it."""
+    """Revoke an issuing CA through its root.
+
+    All certificates that the CA has itself are revoked, and it is disabled.
+    """
     invocation.confirm(f"Revoke the certificates of {ca}? This cannot be undone.", yes=yes)
     invocation.output.record(invocation.run("ca-revoke", ca=ca, reason=reason))
 
@@ -175,7 +185,10 @@ def _utc(moment: datetime | None) -> str | None:
 
 def _give_pem(invocation: Invocation, answer: dict[str, Any], out: Path | None) -> None:
     if out is not None:
-        out.write_text(answer["pem"])
+        try:
+            out.write_text(answer["pem"])
+        except OSError as error:
+            invocation.fail(f"{out} cannot be written: {error.strerror}", code="not-written")
         invocation.output.text(f"{out} is written.", file=str(out))
     elif invocation.as_json:
         invocation.output.record(answer)

@@ -74,8 +74,8 @@ class CertificateOperations:
     def operations(self) -> Sequence[Operation]:
         """All of them."""
         return (
-            Operation(name="certificate-list", arguments=CertificateFilter, run=self.list),
-            Operation(name="certificate-show", arguments=CertificateName, run=self.show),
+            Operation(name="certificate-list", arguments=CertificateFilter, run=self.list, only_reads=True),
+            Operation(name="certificate-show", arguments=CertificateName, run=self.show, only_reads=True),
             Operation(name="certificate-revoke", arguments=CertificateRevocation, run=self.revoke),
             Operation(name="certificate-hold", arguments=CertificateName, run=self.hold),
             Operation(name="certificate-unhold", arguments=CertificateName, run=self.unhold),
@@ -148,7 +148,7 @@ class CertificateOperations:
         try:
             record = await self._certificates.find(authority.id, serial)
         except NotFound:
-            raise NotFound(f"{authority.reference} has issued no certificate {serial:X}") from None
+            raise NotFound(f"{authority.reference} issued no certificate with the serial number {serial:x}") from None
         return views.certificate(record, str(authority.reference), self._clock.now())
 
 

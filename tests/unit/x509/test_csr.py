@@ -104,6 +104,25 @@ def test_extensions_come_in_microsofts_attribute_too() -> None:
     assert request.subject_alt_names == tuple(SAN)
 
 
+@pytest.mark.parametrize("is_microsofts", [False, True])
+def test_two_lists_of_extensions_are_refused(is_microsofts: bool) -> None:
+    """We would take the first and another reader the second."""
+    other = x509.SubjectAlternativeName([x509.DNSName("evil.example")])
+    second = signed(builder().add_extension(other, critical=False))
+    if is_microsofts:
+        second = with_microsoft_attribute(second)
+    lists = [
+        asn1_csr.CertificationRequest.load(each)["certification_request_info"]["attributes"].contents
+        for each in (signed(builder().add_extension(SAN, critical=False)), second)
+    ]
+    request = asn1_csr.CertificationRequest.load(second)
+    information = request["certification_request_info"]
+    information["attributes"] = asn1_csr.CRIAttributes(contents=b"".join(sorted(lists)))
+    request["signature"] = KEY.sign(information.dump(), ec.ECDSA(hashes.SHA256()))
+    with pytest.raises(CSRError, match="more than one extensionRequest"):
+        parse_csr(request.dump())
+
+
 def test_a_changed_request_is_not_signed() -> None:
     other = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "www.evil.example")]).public_bytes()
     with pytest.raises(CSRSignatureError):
