@@ -72,7 +72,6 @@ class Administration:
         self.calls: list[tuple[str, Mapping[str, Any]]] = []
         certificates = Certificates(house.database)
         core = Core(
-            process="test",
             reactor=Clock(),
             clock=house.clock,
             random=Random(7),
