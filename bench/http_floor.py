@@ -35,9 +35,9 @@ def serve_cspd() -> None:
 
     from cspd.clock import SystemClock
     from cspd.http.config import Limits
-    from cspd.http.listener import Listener
     from cspd.http.message import Request, Response, Route
     from cspd.http.router import Router
+    from tests.support.listener import Listener
 
     async def handle(request: Request) -> Response:
         return Response(200, BODY, ((b"content-type", b"application/ocsp-response"),))

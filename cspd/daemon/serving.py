@@ -18,9 +18,9 @@ from cspd.config.problems import ConfigurationRefused, Problem
 from cspd.daemon.deployment import Deployment
 from cspd.daemon.listeners import Wanted
 from cspd.daemon.tls import load_tls
-from cspd.http.listener import set_socket_options
 from cspd.http.router import RouteConflict, Router
 from cspd.http.server import HTTPFactory
+from cspd.http.sockets import set_socket_options
 from cspd.http.tls import ServerTLS, TLSProblems
 
 

@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 
 from cspd.clock import SystemClock
 from cspd.http.config import ListenerConfig
-from cspd.http.listener import Listener
+from tests.support.listener import Listener
 from cspd.http.message import Request, Response, Route
 from cspd.http.router import Router
 from cspd.http.tls import ServerTLS, load_credentials

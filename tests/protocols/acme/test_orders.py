@@ -171,6 +171,23 @@ def test_an_order_that_nobody_finishes_becomes_invalid(setting: dict[str, str], 
     assert client.post(ready["finalize"], {"csr": "AAAA"}).error == (403, "orderNotReady")
 
 
+def test_a_ready_order_ends_with_the_first_of_its_authorizations() -> None:
+    """RFC 8555, 7.1.6: an order becomes invalid when an authorization of it expires."""
+    server = Server(authorization_expiry="PT1H")
+    client = server.client()
+    order = server.ready_order(client, "www.example.com")
+    assert order["expires"] == "2026-11-24T13:00:00Z"
+    server.clock.advance(timedelta(hours=1))
+    assert client.get(order["url"]).json["status"] == "invalid"
+    assert client.post(order["finalize"], {"csr": "AAAA"}).error == (403, "orderNotReady")
+
+
+def test_early_years_have_four_digits() -> None:
+    """RFC 3339; a client may ask for any notBefore."""
+    order = Server().client().order("www.example.com", notBefore="0001-02-03T04:05:06.7+00:00").json
+    assert order["notBefore"] == "0001-02-03T04:05:06Z"
+
+
 def test_an_expired_authorization_takes_no_proof() -> None:
     server = Server()
     client = server.client()
@@ -279,6 +296,25 @@ def test_a_stopped_process_gives_its_validations_back() -> None:
     assert server.service.start is not None
     server.service.start()
     assert client.get(str(order.header(b"location"))).json["status"] == "ready"
+
+
+def test_what_is_too_much_at_once_waits_in_the_store() -> None:
+    """Orders cost their maker nothing; what they make us hold in memory has a bound."""
+    server = Server(max_validations=1)
+    client = server.client()
+    server.http01.wait = Deferred()
+    orders = [client.order("a.example.com") for _ in range(15)]
+    for order in orders:
+        client.post(client.challenge(order.json["authorizations"][0])["url"], {})
+
+    def ready() -> int:
+        return sum(client.get(str(order.header(b"location"))).json["status"] == "ready" for order in orders)
+
+    waiting, server.http01.wait = server.http01.wait, None
+    waiting.callback(None)
+    assert ready() == 11, "one at work and ten that waited"
+    server.run_job("acme-resume-validations")
+    assert ready() == 15
 
 
 def test_a_validator_that_breaks_is_an_internal_error() -> None:

@@ -14,12 +14,12 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.task import Clock
 
 from cspd.http.config import Limits, TLSConfig
-from cspd.http.listener import Listener
 from cspd.http.message import Response
 from cspd.http.router import Router
 from cspd.http.selfsigned import self_signed
 from cspd.http.tls import ServerTLS
 from tests.support.clocks import FrozenClock
+from tests.support.listener import Listener
 from tests.unit.http.conversation import Client, Server, get, post, statuses
 
 

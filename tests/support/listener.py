@@ -1,8 +1,7 @@
-"""A listener: an address bound, a factory behind it, TLS between them where conf says so."""
+"""One listener alone, for tests and benchmarks of :mod:`cspd.http`; the daemon has :mod:`cspd.daemon.listeners`."""
 
 from __future__ import annotations
 
-import socket
 from random import Random
 from typing import Any
 
@@ -14,18 +13,16 @@ from cspd.clock import Clock
 from cspd.http.config import Limits
 from cspd.http.router import Router
 from cspd.http.server import AccessLog, HTTPFactory
+from cspd.http.sockets import set_socket_options
 from cspd.http.tls import ServerTLS
-
-__all__ = ["Listener", "set_socket_options"]
 
 _BACKLOG = 1024
 
 
 class Listener(Service):
-    """Serves a router at one address; a child of the daemon's service tree.
+    """Serves a router at one address.
 
-    It binds before the daemon drops its privileges, and synchronously: a port that is taken raises out of
-    ``privilegedStartService``, so that ``twistd`` ends with the reason instead of running on without the listener.
+    It binds synchronously: a port that is taken raises out of ``privilegedStartService``.
     """
 
     def __init__(
@@ -52,7 +49,7 @@ class Listener(Service):
         self._port: Any = None
 
     def privilegedStartService(self) -> None:
-        """Bind. Raises ``twisted.internet.error.CannotListenError``, which names address and port (R-PLAT-002)."""
+        """Bind. Raises ``twisted.internet.error.CannotListenError``, which names address and port."""
         interface, port = self.address
         factory: Any = self.factory
         tls: Any = self.tls
@@ -79,7 +76,7 @@ class Listener(Service):
         set_socket_options(self._port, self.factory.limits)
 
     async def stop(self) -> None:
-        """Accept nothing more, let running requests end within the graceful timeout, abort the rest (R-PLAT-006)."""
+        """Accept nothing more, let running requests end within the graceful timeout, abort the rest."""
         if self._port is None:
             return
         port, self._port = self._port, None
@@ -99,21 +96,3 @@ class Listener(Service):
 
     def _abandon(self) -> None:
         self.factory.abandon()
-
-
-def set_socket_options(port: Any, limits: Limits) -> None:
-    """Set on a listening TCP port what accepted sockets inherit, rather than on each of them anew.
-
-    ``port`` is an IListeningPort; one without a socket (of tests, or a Unix socket) is left alone.
-    """
-    listening = getattr(port, "socket", None)
-    if not isinstance(listening, socket.socket) or listening.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    seconds = max(int(limits.tcp_keep_alive.total_seconds()), 6)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    # Silent for half of the time, then three probes in the other half: pruned when the span is over.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds // 2)
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(seconds // 6, 1))
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-    # An answer is one write; waiting to fill a segment only delays the last one.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
