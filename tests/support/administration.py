@@ -84,7 +84,6 @@ class Administration:
             publication=house.publication,
             certificates=certificates,
             urls=house.urls,
-            process="node-1",
         )
         of_daemon = DaemonOperations(
             daemon=self.daemon, clock=house.clock, authorities=house.registry, certificates=certificates
