@@ -80,6 +80,8 @@ class Services:
     audit: AuditLog
     public: PublicAddress
     tenants: frozenset[str]
+    process: str
+    """Names this process in leases, unlike any other that shares the store, now or earlier; a reload keeps it."""
     demo: bool = False
 
 

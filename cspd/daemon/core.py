@@ -6,6 +6,7 @@ take in.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,8 @@ class Core:
     publication: CRLPublication
     certificates: Certificates
     urls: StatusURLs
+    process: str
+    """Names this process in leases, unlike any other that shares the store, now or earlier."""
 
     @property
     def jobs(self) -> Sequence[Job]:
@@ -153,4 +156,5 @@ def build_core(
         publication=publication,
         certificates=Certificates(database),
         urls=urls,
+        process=f"{root.server.node_name}-{os.getpid()}-{random.randbytes(3).hex()}",  # 64 characters at most
     )

@@ -121,5 +121,6 @@ def _services(configuration: Configuration, core: Core) -> Services:
         audit=core.audit,
         public=PublicAddress(http=server.http_url, https=server.https_url, trust_anchor=configuration.trust_anchor),
         tenants=frozenset(configuration.root.tenants.ids),
+        process=core.process,
         demo=configuration.is_demo,
     )

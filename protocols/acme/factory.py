@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from cspd.jobs.values import Job
 from cspd.plugin import EnrollmentURL, ProtocolService, Services
-from protocols.acme import tables  # noqa: F401  # the store makes all tables it knows
+from protocols.acme import repository
 from protocols.acme.accounts import Accounts
 from protocols.acme.authentication import Authentication
 from protocols.acme.authorizations import Authorizations
@@ -35,7 +35,7 @@ from protocols.acme.urls import directory_template
 from protocols.acme.validation import Validation
 
 RESUME_VALIDATIONS = "0/10 * * * * *"
-RECOVER_ORDERS = "5/30 * * * * *"
+RECOVER_ORDERS = "5/10 * * * * *"
 DELETE_USED_NONCES = "0 0/10 * * * *"
 """Schedules that nobody needs to configure."""
 
@@ -64,7 +64,6 @@ def build_with(
 ) -> ProtocolService:
     """The same with other ways to prove control (tests)."""
     tokens = Tokens(services.random)
-    owner = tokens.object_id()  # names this process in leases
     background = Background()
     directories = Directories(
         authorities=services.authorities,
@@ -84,7 +83,7 @@ def build_with(
         reactor=services.reactor,
         background=background,
         challenge_types=challenge_types,
-        owner=owner,
+        owner=services.process,
         lifetime=configuration.authorization_expiry,
         max_concurrent=configuration.max_validations,
     )
@@ -105,7 +104,7 @@ def build_with(
         orders=orders,
         issuance=services.issuance,
         audit=services.audit,
-        owner=owner,
+        owner=services.process,
     )
     authorizations = Authorizations(database=services.database, clock=services.clock, validation=validation)
     resources = Resources(
@@ -141,9 +140,15 @@ def build_with(
     async def recover_orders() -> None:
         await finalization.recover(directories)
 
+    async def take_up() -> None:
+        await services.database.write(
+            lambda connection: repository.end_leases_of_the_dead(connection, services.process)
+        )
+        await validation.resume()
+        await recover_orders()
+
     def start() -> None:
-        background.start(validation.resume(), "resuming validations")
-        background.start(recover_orders(), "recovering orders")
+        background.start(take_up(), "taking up what was broken off")
 
     return ProtocolService(
         routes=endpoint.routes(),

@@ -24,9 +24,9 @@ def cert() -> None:
 @cert.command("list")
 @click.argument("ca", metavar="[ORG~CA]", required=False)
 @click.option("--state", type=click.Choice([state.value for state in CertificateState]))
-@click.option("--profile")
+@click.option("--profile", help="Issued by this profile.")
 @click.option("--text", help="Part of the subject or of a name.")
-@click.option("--expires-before", type=click.DateTime(), help="UTC.")
+@click.option("--expires-before", type=click.DateTime(), metavar="TIME", help="2030-12-31 or 2030-12-31T12:00:00, UTC.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many a page.")
 @click.option("--after", help="Where the page before ended.")
 @click.pass_obj
@@ -60,7 +60,9 @@ def show(invocation: Invocation, ca: str, serial: str) -> None:
     default=RevocationReason.UNSPECIFIED.value,
     show_default=True,
 )
-@click.option("--invalidity-date", type=click.DateTime(), help="Since when the key may be compromised (UTC).")
+@click.option(
+    "--invalidity-date", type=click.DateTime(), metavar="TIME", help="Since when the key may be compromised (UTC)."
+)
 @_YES
 @click.pass_obj
 def revoke(

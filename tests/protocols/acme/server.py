@@ -301,6 +301,7 @@ class Server:
             public=self.public,
             tenants=frozenset({"tenant1"}),
             demo=self.demo,
+            process=f"process-{seed}",
         )
         return factory.build_with(self.settings, services, (self.http01, self.dns01))
 

@@ -300,7 +300,48 @@ def test_a_living_issuance_is_left_alone() -> None:
     order = server.ready_order(client)
     server.ca.hold = Deferred()
     start_finalize(server, client, order)
-    server.clock.advance(timedelta(minutes=1))
+    server.clock.advance(timedelta(seconds=29))
+    server.run_job("acme-recover-orders")
+    assert len(server.ca.requests) == 1
+
+
+def test_the_successor_on_sqlite_goes_on_at_once() -> None:
+    """One process at a time uses the store: a lease of another one is a dead one's."""
+    server = Server()
+    client = server.client()
+    order = server.ready_order(client)
+    server.ca.hold = Deferred()
+    start_finalize(server, client, order)
+    server.ca.hold = None
+    server.restart()
+    client.web = server.web
+    assert server.service.start is not None
+    server.service.start()
+    assert client.get(order["url"]).json["status"] == "valid"
+    assert issued(server) == 1
+
+
+def test_a_reload_leaves_a_living_issuance_alone() -> None:
+    server = Server()
+    client = server.client()
+    order = server.ready_order(client)
+    server.ca.hold = Deferred()
+    start_finalize(server, client, order)
+    server.service = server.build()
+    assert server.service.start is not None
+    server.service.start()
+    assert len(server.ca.requests) == 1
+
+
+def test_a_slow_issuance_keeps_its_lease() -> None:
+    server = Server()
+    client = server.client()
+    order = server.ready_order(client)
+    server.ca.hold = Deferred()
+    start_finalize(server, client, order)
+    for _ in range(12):
+        server.clock.advance(timedelta(seconds=10))
+        server.reactor.advance(10)
     server.run_job("acme-recover-orders")
     assert len(server.ca.requests) == 1
 
