@@ -35,7 +35,8 @@ def issue(
 ) -> None:
     """Certify a request (PEM).
 
-    CSR is a file, or - for standard input. Gives the certificate and its issuers. Names are taken as requested: you answer for them. This is how a server gets its first TLS certificate.
+    CSR is a file, or - for standard input. Gives the certificate and its issuers. Names are taken as requested: you
+    answer for them. This is how a server gets its first TLS certificate.
     """
     until = None if not_after is None else not_after.replace(tzinfo=UTC).isoformat()
     given = {"ca": ca, "profile": profile, "csr_pem": csr.read(), "not_after": until}
