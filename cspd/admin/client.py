@@ -30,7 +30,8 @@ class NotAllowed(OperationFailed):
     """The operating system does not let this user administer the installation."""
 
     def __init__(self, path: Path, owner: str) -> None:
-        super().__init__(f"{path} is closed to you; run cspctl as root or as {owner}", code="forbidden")
+        whom = "root" if owner == "root" else f"root or as {owner}"
+        super().__init__(f"{path} is closed to you; run cspctl as {whom}", code="forbidden")
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -231,6 +231,16 @@ def _loose_secret_files(draft: Draft) -> Iterator[Problem]:
             yield draft.tree.problem(key, f"{file} has mode {mode:04o}", f"Run `chmod 0600 {file}`")
 
 
+def _loose_tls_keys(draft: Draft) -> Iterator[Problem]:
+    for name, listener in draft.listeners.items():
+        if listener.tls is None or listener.tls.key is None:
+            continue
+        file = draft.folder / listener.tls.key
+        if (mode := looser_than(file, SECRET_MODE)) is not None:
+            key = ("listeners", name, "tls", "key")
+            yield draft.tree.problem(key, f"{file} has mode {mode:04o}", f"Run `chmod 0600 {file}`")
+
+
 def _loose_conf_files(draft: Draft) -> Iterator[Problem]:
     for file in draft.tree.files:
         if (mode := looser_than(file, CONF_MODE)) is not None:
@@ -325,6 +335,7 @@ _INSECURITIES: tuple[tuple[str, Callable[[Draft], Iterator[Problem]]], ...] = (
     ("self-signed-tls", _self_signed_tls),
     ("unverified-database-tls", _unverified_database),
     ("loose-permissions", _loose_secret_files),
+    ("loose-permissions", _loose_tls_keys),
     ("loose-permissions", _loose_conf_files),
     ("loose-permissions", _loose_state),
 )

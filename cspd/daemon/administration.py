@@ -86,6 +86,7 @@ def core_operations(core: Core, profiles: Mapping[str, Profile]) -> Iterable[Ope
         clock=core.clock,
         authorities=core.authorities,
         certificates=core.certificates,
+        issuance=core.issuance(profiles),
         revocation=core.revocation,
     )
     return (

@@ -25,6 +25,14 @@ MAX_NAMES = 250
 
 _SUBJECT_ALT_NAME = x509.SubjectAlternativeName.oid
 _EXTENSION_REQUESTS = ("1.2.840.113549.1.9.14", "1.3.6.1.4.1.311.2.1.14")
+# What the library raises for requests that are none; TypeError for a BIT STRING in a name.
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    x509.InvalidVersion,
+)
 
 
 class CSRError(ValueError):
@@ -68,7 +76,7 @@ def parse_csr(csr_der: bytes) -> CertificationRequest:
             warnings.simplefilter("ignore")
             subject = csr.subject
             extensions = tuple(csr.extensions)
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, x509.InvalidVersion) as error:
+    except _UNREADABLE as error:
         raise CSRError(f"not a certification request: {error}") from error
     _check_limits(subject, extensions)
     attributes = _attributes(csr)

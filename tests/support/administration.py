@@ -72,6 +72,7 @@ class Administration:
         self.calls: list[tuple[str, Mapping[str, Any]]] = []
         certificates = Certificates(house.database)
         core = Core(
+            process="node-1",
             reactor=Clock(),
             clock=house.clock,
             random=Random(7),
@@ -84,7 +85,6 @@ class Administration:
             publication=house.publication,
             certificates=certificates,
             urls=house.urls,
-            process="node-1",
         )
         of_daemon = DaemonOperations(
             daemon=self.daemon, clock=house.clock, authorities=house.registry, certificates=certificates

@@ -300,8 +300,8 @@ class Server:
             audit=self.audit,
             public=self.public,
             tenants=frozenset({"tenant1"}),
-            process=f"process-{seed}",
             demo=self.demo,
+            process=f"process-{seed}",
         )
         return factory.build_with(self.settings, services, (self.http01, self.dns01))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -370,8 +371,11 @@ def test_client_certificate_of_others_is_refused(tmp_path: Path, mode: str) -> N
             shake_hands(tls, show(party))
 
 
-def test_trust_file_has_to_hold_certificates(tmp_path: Path) -> None:
-    (tmp_path / "trust.pem").write_bytes(b"nothing")
+@pytest.mark.parametrize("is_pem", [False, True])
+def test_trust_file_has_to_hold_certificates(tmp_path: Path, is_pem: bool) -> None:
+    der = ISSUING.certificate.public_bytes(Encoding.DER).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09")
+    of_version_10 = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE-----\n"
+    (tmp_path / "trust.pem").write_bytes(of_version_10 if is_pem else b"nothing")
     with pytest.raises(TLSProblems, match=r"trust\.pem: is not a PEM file of certificates"):
         tls_of(tmp_path, client_certificates="required", client_trust="trust.pem")
 
