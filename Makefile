@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STATE ?= var
+BENCHMARKS ?= http_floor ocsp signing store crl enroll memory
 .DEFAULT_GOAL := help
 .PHONY: help run install test unit interop fuzz check format conformance bench lock clean
 
@@ -37,6 +38,7 @@ $(BIN)/.test: requirements-test.lock $(BIN)/.run
 
 test: check
 	@.ci/install-counterparts
+	@$(BIN)/python -m tests.support.conformance --check
 	$(BIN)/python -m pytest
 
 unit: $(BIN)/.test
@@ -63,7 +65,7 @@ conformance: $(BIN)/.test
 
 bench: $(BIN)/.test
 	@.ci/install-counterparts
-	@for script in bench/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
+	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m bench.$$name || exit 1; done
 
 lock: $(BIN)/.test
 	$(BIN)/python -m pip install --quiet pip-tools

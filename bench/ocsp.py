@@ -156,6 +156,7 @@ def serve(folder: Path) -> None:
 
 
 async def _start(reactor: Any, folder: Path) -> None:
+    from bench.authorities import make_ca
     from cspd.audit.chain import HashChain
     from cspd.authority.profiles import load_profiles
     from cspd.authority.registry import AuthorityRegistry
@@ -195,7 +196,8 @@ async def _start(reactor: Any, folder: Path) -> None:
     registry = AuthorityRegistry(database, reactor)
     status = StatusService(clock=clock, database=database, reactor=reactor)
     status.start()
-    ca_certificate = await _make_ca(database, keys, clock)
+    ca_certificate = await make_ca(database, keys, clock)
+    await database.write(lambda connection: _insert_certificates(connection, ca_certificate))
     await registry.refresh()
     registry.start()
     config = OCSPConfig(next_update=timedelta(hours=8))
@@ -227,94 +229,30 @@ async def _start(reactor: Any, folder: Path) -> None:
     print(json.dumps({"port": port.getHost().port}), flush=True)
 
 
-async def _make_ca(database: Any, keys: Any, clock: Any) -> Any:
-    """One P-256 CA with good certificates, straight into the store; gives its certificate."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.serialization import Encoding
-    from cryptography.x509.oid import NameOID
-    from sqlalchemy import Connection, insert
+def _insert_certificates(connection: Any, ca_certificate: Any) -> None:
+    """Good certificates of the CA, straight into the store."""
+    from sqlalchemy import insert, select
 
-    from cspd.authority.rows import NewCACertificate, insert_authority, insert_certificate
-    from cspd.authority.values import Authority, AuthorityKind, AuthorityState, CAReference
-    from cspd.keys.values import KeyType
-    from cspd.store.tables import certificates, organizations
+    from cspd.store.tables import authorities, certificates
 
-    key = await keys.generate(KeyType.EC_P256, label="bench")
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Bench CA")])
-    public_key = await keys.public_key(key)
-    now = clock.now().replace(microsecond=0)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(public_key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=3650))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    )
-    certificate = await keys.sign(key, lambda private_key: builder.sign(private_key, hashes.SHA256()))
-    certificate_der = certificate.public_bytes(Encoding.DER)
-    authority_id, certificate_id = secrets.token_hex(16), secrets.token_hex(16)
-
-    def write(connection: Connection) -> None:
-        connection.execute(insert(organizations).values(name="bench", administrators=[], created_at=now))
-        insert_authority(
-            connection,
-            Authority(
-                id=authority_id,
-                reference=CAReference("bench", "ca"),
-                kind=AuthorityKind.ROOT,
-                state=AuthorityState.ACTIVE,
-                subject=name,
-                key_type=KeyType.EC_P256,
-                key=key,
-                certificate_id=certificate_id,
-                certificate=certificate,
-                certificate_der=certificate_der,
-                chain_der=(),
-                issuer_id=None,
-                ocsp_enabled=True,
-                ocsp_key_type=KeyType.EC_P256,
-                crl_days=None,
-                delta_crl_hours=None,
-                profiles=frozenset(),
-                created_at=now,
-            ),
-        )
-        insert_certificate(
-            connection,
-            authority_id,
-            NewCACertificate(
-                id=certificate_id,
-                certificate=certificate,
-                certificate_der=certificate_der,
-                chain_der=(),
-                key=key,
-                key_index=0,
-                created_at=now,
-            ),
-        )
-        common = {
-            "authority_id": authority_id,
-            "certificate_der": b"",
-            "issuer_certificate_id": certificate_id,
-            "profile": "bench",
-            "subject": "",
-            "names": "",
-            "public_key_sha256": "",
-            "not_before": now,
-            "not_after": now,
-            "issued_at": now,
-            "protocol": "bench",
-            "requester": "bench",
-            "state": "good",
-        }
-        connection.execute(insert(certificates), [{**common, "serial": serial_at(i)} for i in range(SERIALS)])
-
-    await database.write(write)
-    return certificate
+    authority = connection.execute(select(authorities)).one()
+    now = ca_certificate.not_valid_before_utc
+    common = {
+        "authority_id": authority.id,
+        "certificate_der": b"",
+        "issuer_certificate_id": authority.certificate_id,
+        "profile": "bench",
+        "subject": "",
+        "names": "",
+        "public_key_sha256": "",
+        "not_before": now,
+        "not_after": now,
+        "issued_at": now,
+        "protocol": "bench",
+        "requester": "bench",
+        "state": "good",
+    }
+    connection.execute(insert(certificates), [{**common, "serial": serial_at(i)} for i in range(SERIALS)])
 
 
 def serial_at(index: int) -> int:

@@ -87,6 +87,7 @@ def core_operations(core: Core, profiles: Mapping[str, Profile]) -> Iterable[Ope
         clock=core.clock,
         authorities=core.authorities,
         certificates=core.certificates,
+        issuance=core.issuance(profiles),
         revocation=core.revocation,
     )
     return (

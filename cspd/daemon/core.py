@@ -7,7 +7,7 @@ take in.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -18,6 +18,8 @@ from sqlalchemy import URL
 from cspd.audit.chain import HashChain
 from cspd.authority.certificates import Certificates
 from cspd.authority.crl_issuing import CRLIssuer
+from cspd.authority.issuance import IssuancePipeline
+from cspd.authority.profile_values import Profile
 from cspd.authority.publication import CRLPublication
 from cspd.authority.registry import AuthorityRegistry
 from cspd.authority.revocation import RevocationService
@@ -80,6 +82,19 @@ class Core:
     urls: StatusURLs
     process: str
     """Names this process in leases, unlike any other that shares the store, now or earlier."""
+
+    def issuance(self, profiles: Mapping[str, Profile]) -> IssuancePipeline:
+        """The pipeline for these profiles; a reload makes a new one."""
+        return IssuancePipeline(
+            clock=self.clock,
+            random=self.random,
+            database=self.database,
+            keys=self.keys,
+            authorities=self.authorities,
+            profiles=profiles,
+            audit=self.audit,
+            urls=self.urls,
+        )
 
     @property
     def jobs(self) -> Sequence[Job]:

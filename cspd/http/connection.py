@@ -32,6 +32,8 @@ __all__ = ["HTTPConnection"]
 
 PIPELINED_IN_ONE_TURN = 16
 """Requests of one connection that are answered before others get their turn."""
+SENT_TOGETHER = 65536
+"""Octets of answers to one client that may wait for the end of a turn once there are several of them."""
 LINGER = 2.0
 """Seconds for which a refused client may go on sending, so that it reads the refusal and not a reset connection; and
 for which an idle TLS client may answer our close_notify."""
@@ -76,6 +78,7 @@ class HTTPConnection(Protocol):
         self._is_write_blocked = False
         self._is_read_paused = False
         self._started = 0.0
+        self._unsent = b""
         self._may_be_queued = False
         self._write_some = self.transport.writeSomeData if isinstance(self.transport, Server) else None
         self._is_secure = ISSLTransport.providedBy(self.transport)
@@ -103,6 +106,7 @@ class HTTPConnection(Protocol):
         """See IProtocol; a running handler goes on, its answer will be dropped."""
         self._state = _CLOSING
         self._request = self._route = None
+        self._unsent = b""
         self._reader.close()
         self.factory.disconnected(self)
 
@@ -142,6 +146,7 @@ class HTTPConnection(Protocol):
 
     def abort(self) -> None:
         """Close without ceremony."""
+        self._unsent = b""
         self.transport.abortConnection()
 
     def deadline_passed(self) -> None:
@@ -329,28 +334,48 @@ class HTTPConnection(Protocol):
         if closes:
             self._end()
         elif self._is_write_blocked:
-            if self._state is not _ANSWERING or self.deadline <= factory.seconds():
-                self.deadline = factory.seconds() + factory.write_timeout
-            self._state = _WRITING
+            self._wait_for_client()
         else:
             self._wait_for_request()
 
     def _write(self, data: bytes) -> None:
-        """Send what the kernel takes at once, and leave the rest to the transport.
+        """Send at the end of this turn what the kernel then takes at once, and leave the rest to the transport.
 
         ``transport.write`` queues, asks the poller for writability, and sends in the next turn: two system calls and a
         turn that a small answer to a reading client does not need (they cost as much as all of our own work). Sound
         only while the transport's queue is empty. What we queued is known to be gone when ``resumeProducing`` says so;
         short of that, this connection goes on by the long way.
         """
-        if self._write_some is not None and not self._may_be_queued:
-            sent = self._write_some(data)
-            if sent == len(data):
-                return
-            if isinstance(sent, int) and sent > 0:
-                data = data[sent:]
+        if self._write_some is None or self._may_be_queued:
+            self.transport.write(data)
+        elif self._unsent:
+            self._unsent += data
+            if len(self._unsent) > SENT_TOGETHER:
+                self.send_unsent()
+        else:
+            self._unsent = data
+            self.factory.outbox.add(self)
+
+    def send_unsent(self) -> None:
+        """Send what was kept for the end of this turn; called by :class:`cspd.http.outbox.Outbox`."""
+        if not self._unsent:
+            return
+        assert self._write_some is not None
+        data, self._unsent = self._unsent, b""
+        sent = self._write_some(data)
+        if sent == len(data):
+            return
         self._may_be_queued = True
-        self.transport.write(data)  # finds a lost connection by itself
+        # Finds a lost connection by itself.
+        self.transport.write(data[sent:] if isinstance(sent, int) else data)
+        if self._is_write_blocked and self._state is _IDLE:
+            self._wait_for_client()
+
+    def _wait_for_client(self) -> None:
+        """Take no further request until the client has taken the answers to its earlier ones."""
+        if self._state is not _ANSWERING or self.deadline <= self.factory.seconds():
+            self.deadline = self.factory.seconds() + self.factory.write_timeout
+        self._state = _WRITING
 
     def _wait_for_request(self) -> None:
         self._state = _IDLE
@@ -383,6 +408,7 @@ class HTTPConnection(Protocol):
         the answer. So a refused client may go on for a while, unheard (RFC 9112, 9.6).
         """
         self._state = _CLOSING
+        self.send_unsent()
         factory = self.factory
         self.deadline = factory.seconds() + (LINGER if lingers else factory.write_timeout)
         self.transport.unregisterProducer()

@@ -14,6 +14,7 @@ from cspd.http.config import Limits
 from cspd.http.connection import HTTPConnection
 from cspd.http.encoding import ResponseEncoder
 from cspd.http.message import Request, Response
+from cspd.http.outbox import Outbox
 from cspd.http.router import Router
 
 __all__ = ["AccessLog", "HTTPFactory"]
@@ -48,6 +49,7 @@ class HTTPFactory(Factory):
         """Requests whose handler waits, those included whose client has gone."""
         self.seconds: Callable[[], float] = reactor.seconds
         self.call_later: Callable[..., Any] = reactor.callLater
+        self.outbox = Outbox(reactor.callLater)
         self._clock = clock
         self._random = random
         self._ids: list[str] = []

@@ -162,8 +162,8 @@ class _ScheduledJob:
             self.failures += 1
             outcome = f"failed: {type(error).__name__}"
             self._log.failure("job {job} failed, due {due}", job=self._job.name, due=due.isoformat())
-        finally:
-            await keeper.stop()
+        # Not in a finally: a coroutine that is thrown away (GeneratorExit) must not wait for anything any more.
+        await keeper.stop()
         await self._release(outcome)
 
     async def _release(self, outcome: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, padding, rsa
@@ -43,7 +45,10 @@ class ResponseSigner:
         self.responder_key_hash = key_hash(responder.certificate_der)
         self._keys = keys
         self._hash = signature_hash(public_key)
-        self._ecdsa = None if self._hash is None else ec.ECDSA(self._hash)
+        self._ecdsa: ec.ECDSA | None = None
+        if isinstance(public_key, ec.EllipticCurvePublicKey):
+            assert self._hash is not None
+            self._ecdsa = ec.ECDSA(self._hash)
         self._algorithm_der = _algorithm_identifier(public_key, self._hash)
         self._certs_der = codec.encode_certs(responder.certificate_der)
 
@@ -62,12 +67,12 @@ class ResponseSigner:
         )
 
     def _signature(self, key: PrivateKey, octets: bytes) -> bytes:
-        if isinstance(key, ec.EllipticCurvePrivateKey):
-            assert self._ecdsa is not None
-            return key.sign(octets, self._ecdsa)
+        if self._ecdsa is not None:  # asked first, since isinstance with an abstract class costs a microsecond
+            return cast(ec.EllipticCurvePrivateKey, key).sign(octets, self._ecdsa)
         if isinstance(key, rsa.RSAPrivateKey):
             assert self._hash is not None
             return key.sign(octets, padding.PKCS1v15(), self._hash)
+        assert not isinstance(key, ec.EllipticCurvePrivateKey)  # for it the certificate has an elliptic curve key
         return key.sign(octets)
 
 

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +47,18 @@ def daemon(tmp_path: Path, challenges: ChallengeTestServer) -> Iterator[Daemon]:
     http01 = {"port": challenges.http_port, "nameservers": [challenges.nameserver]}
     with Daemon(tmp_path, changes={"protocols.acme.http01": http01}) as daemon:
         yield daemon
+
+
+class ObservedClient(ACMEClient):
+    """Tells when it asks for a certificate: the moment at which a crash has most to lose."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.finalizing = threading.Event()
+
+    def finalize(self, order: Order) -> dict[str, Any]:
+        self.finalizing.set()
+        return super().finalize(order)
 
 
 class Load(threading.Thread):
@@ -153,14 +166,19 @@ def test_kill_at_any_instant_loses_nothing_a_client_was_told(
         challenges.tell("add-http01", token=token, content=content)
 
     own = set(listed(daemon, "demo~issuing"))  # the certificate of the daemon itself
-    clients = [ACMEClient(daemon.acme_directory(), trust=daemon.root_pem, solve=solve) for _ in range(CLIENTS)]
+    clients = [ObservedClient(daemon.acme_directory(), trust=daemon.root_pem, solve=solve) for _ in range(CLIENTS)]
     loads = [Load(number, client, stop) for number, client in enumerate(clients)]
     for load in loads:
         load.start()
     kills, deadline = 0, time.monotonic() + SECONDS
     try:
         while time.monotonic() < deadline:
-            time.sleep(instants.uniform(0, 1.5))
+            time.sleep(instants.uniform(0, 1.0))
+            if instants.random() < 0.7:
+                victim = instants.choice(clients)
+                victim.finalizing.clear()
+                if victim.finalizing.wait(2):
+                    time.sleep(instants.uniform(0, 0.03))
             # What is in these lists was told to a client before the kill; the daemon may do more until it dies.
             told = [(len(load.issued), len(load.revoked)) for load in loads]
             daemon.kill()
@@ -190,8 +208,8 @@ def test_kill_at_any_instant_loses_nothing_a_client_was_told(
     revoked = {each.serial for load in loads for each in load.revoked}
     print(f"{kills} kills, {len(issued)} certificates, {len(revoked)} revoked, ", end="")
     print(f"{sum(load.broken_connections for load in loads)} broken connections")
-    assert kills >= SECONDS / 8
-    assert len(issued) > 10 * kills
+    assert kills >= SECONDS / 10
+    assert len(issued) > kills
     assert sum(load.broken_connections for load in loads) >= kills
 
     states = listed(daemon, "demo~issuing")

@@ -103,7 +103,7 @@ class ACMEClient:
         """Seconds that the slowest answer took."""
         self._base = directory.removesuffix("/directory")
         self._host = urlsplit(directory).netloc
-        self._solve = solve
+        self.solve = solve
         self._tls = ssl.create_default_context(cafile=str(trust))
         self._timeout = timeout
         self._connection: http.client.HTTPSConnection | None = None
@@ -134,7 +134,7 @@ class ACMEClient:
             authorization = self.get(url).json
             challenge = next(each for each in authorization["challenges"] if each["type"] == "http-01")
             if authorization["status"] == challenge["status"] == "pending":
-                self._solve(challenge["token"], f"{challenge['token']}.{self.thumbprint}")
+                self.solve(challenge["token"], f"{challenge['token']}.{self.thumbprint}")
                 self.post(challenge["url"], {})
 
     def wait(self, order: Order, *statuses: str, seconds: float = 60) -> dict[str, Any]:

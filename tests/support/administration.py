@@ -72,7 +72,7 @@ class Administration:
         self.calls: list[tuple[str, Mapping[str, Any]]] = []
         certificates = Certificates(house.database)
         core = Core(
-            process="test",
+            process="node-1",
             reactor=Clock(),
             clock=house.clock,
             random=Random(7),

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from cspd.admin.commands.pem import give_pem
 from cspd.admin.invocation import Invocation
 from cspd.authority.values import RevocationReason
 from cspd.keys.values import KeyType
@@ -80,7 +81,7 @@ def show(invocation: Invocation, ca: str) -> None:
 @click.pass_obj
 def chain(invocation: Invocation, ca: str, out: Path | None) -> None:
     """Print the certificate of a CA and its issuers, in PEM."""
-    _give_pem(invocation, invocation.run("ca-chain", ca=ca), out)
+    give_pem(invocation, invocation.run("ca-chain", ca=ca), out)
 
 
 @ca.command()
@@ -89,7 +90,7 @@ def chain(invocation: Invocation, ca: str, out: Path | None) -> None:
 @click.pass_obj
 def csr(invocation: Invocation, ca: str, out: Path | None) -> None:
     """Print the certificate request for an external root, in PEM."""
-    _give_pem(invocation, invocation.run("ca-csr", doing="signing the request", ca=ca), out)
+    give_pem(invocation, invocation.run("ca-csr", doing="signing the request", ca=ca), out)
 
 
 @ca.command("import")
@@ -189,16 +190,3 @@ def revoke(invocation: Invocation, ca: str, reason: str, yes: bool) -> None:
 
 def _utc(moment: datetime | None) -> str | None:
     return None if moment is None else moment.replace(tzinfo=UTC).isoformat()
-
-
-def _give_pem(invocation: Invocation, answer: dict[str, Any], out: Path | None) -> None:
-    if out is not None:
-        try:
-            out.write_text(answer["pem"])
-        except OSError as error:
-            invocation.fail(f"{out} cannot be written: {error.strerror}", code="not-written")
-        invocation.output.text(f"{out} is written.", file=str(out))
-    elif invocation.as_json:
-        invocation.output.record(answer)
-    else:
-        click.echo(answer["pem"], nl=False)

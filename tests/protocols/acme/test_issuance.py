@@ -47,6 +47,7 @@ class World:
             audit=self.house.audit,
             public=PublicAddress(http="http://pki.example.com", https=PUBLIC),
             tenants=frozenset({"tenant1"}),
+            process="process-1",
         )
         types = [FakeChallenge("http-01", proves_wildcards=False), FakeChallenge("dns-01", proves_wildcards=True)]
         routes = factory.build_with(ACMEConfig(), services, types).routes

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from cspd.authority.values import CAReference, EnrollmentRequest, Issued, Requester
 from tests.support.administration import Administration
@@ -163,3 +165,36 @@ def test_unhold_of_a_good_certificate_is_refused(hierarchy: Administration) -> N
         hierarchy.refused("cert", "unhold", "demo~issuing", serial)
         == "conflict: the certificate is not on hold but good"
     )
+
+
+def test_a_request_is_certified_by_the_administrators_word(hierarchy: Administration, tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    csr = tmp_path / "host.csr"
+    request = x509.load_der_x509_csr(make_csr(key, common_name("pki.example.com"), [x509.DNSName("pki.example.com")]))
+    csr.write_bytes(request.public_bytes(Encoding.PEM))
+    issued = hierarchy.json("cert", "issue", "demo~issuing", str(csr), "--profile", "tls-server")
+    leaf, issuer, root = x509.load_pem_x509_certificates(issued["pem"].encode())
+    assert (leaf.public_key(), leaf.issuer, issuer.issuer) == (key.public_key(), issuer.subject, root.subject)
+    shown = hierarchy.json("cert", "show", "demo~issuing", issued["serial"])
+    assert (shown["protocol"], shown["names"]) == ("cspctl", ["pki.example.com"])
+    out = tmp_path / "tls.pem"
+    hierarchy.done("cert", "issue", "demo~issuing", str(csr), "--profile", "tls-server", "--out", str(out))
+    assert out.read_text().count("BEGIN CERTIFICATE") == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "profile", "refusal"),
+    [
+        ("hello", "tls-server", "malformed: this is no certification request in PEM"),
+        (None, "no-such-profile", "no-such-profile: CA demo~issuing has no profile 'no-such-profile'"),
+    ],
+    ids=["no CSR", "unknown profile"],
+)
+def test_what_cannot_be_certified(
+    hierarchy: Administration, tmp_path: Path, text: str | None, profile: str, refusal: str
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = x509.load_der_x509_csr(make_csr(key, common_name("a.example.com"), [x509.DNSName("a.example.com")]))
+    csr = tmp_path / "host.csr"
+    csr.write_text(text or request.public_bytes(Encoding.PEM).decode())
+    assert hierarchy.refused("cert", "issue", "demo~issuing", str(csr), "--profile", profile) == refusal

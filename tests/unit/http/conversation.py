@@ -44,8 +44,8 @@ class Wire(StringTransport):
 class Client:
     """One connection to the server."""
 
-    def __init__(self, factory: HTTPFactory, *, is_secure: bool = False) -> None:
-        self.wire = Wire()
+    def __init__(self, factory: HTTPFactory, wire: Wire | None = None, *, is_secure: bool = False) -> None:
+        self.wire = wire or Wire()
         if is_secure:
             directlyProvides(self.wire, ISSLTransport)
         self.connection = factory.buildProtocol(None)

@@ -277,3 +277,14 @@ def test_waiting_costs_no_query(house: House) -> None:
     house.time.advance(timedelta(hours=2), step=timedelta(seconds=10))
     assert len(house.time.reactor.getDelayedCalls()) == 1
     assert house.row().last_due == datetime.fromisoformat("2026-11-24T12:00:00+00:00")
+
+
+def test_a_run_that_is_thrown_away_waits_for_nothing(house: House) -> None:
+    """What a stopped reactor leaves behind is closed by the garbage collector, at any moment and in any thread."""
+    node = house.node("a")
+    node.add(house.job("a", work=house.slow))
+    run = node._jobs["acme-clean"]._run(house.time.wall.now())
+    run.send(None)
+    house.database.write = lambda work: Deferred()  # type: ignore[assignment,method-assign]  # a store that hangs
+    house.time.reactor.advance(30)  # and meets a lease that is to be renewed
+    run.close()
