@@ -72,6 +72,7 @@ def check(draft: Draft) -> Findings:
     for find in _PROBLEMS:
         findings.problems += find(draft)
     findings.warnings += _tls_warnings(draft)
+    findings.warnings += _database_warnings(draft)
     for insecure, find in _INSECURITIES:
         for problem in find(draft):
             if draft.server is None or draft.is_demo:
@@ -208,13 +209,27 @@ def _software_keys(draft: Draft) -> Iterator[Problem]:
 
 
 def _unverified_database(draft: Draft) -> Iterator[Problem]:
+    """A server elsewhere; one on this machine is only warned about."""
+    if not _is_database_local(draft):
+        yield from _database_without_proof(draft)
+
+
+def _database_warnings(draft: Draft) -> Iterator[Problem]:
+    if draft.is_demo or _is_database_local(draft):
+        yield from _database_without_proof(draft)
+
+
+def _database_without_proof(draft: Draft) -> Iterator[Problem]:
     store = draft.sections.get("store")
-    if store is None or not store.url.startswith("postgresql"):
-        return
-    if store.tls.mode != "verify-full" and make_url(store.url).host not in (None, "localhost", "127.0.0.1", "::1"):
+    if store is not None and store.url.startswith("postgresql") and store.tls.mode != "verify-full":
         yield draft.tree.problem(
             ("store", "tls", "mode"), "does not prove which database server answers", 'Use "verify-full"'
         )
+
+
+def _is_database_local(draft: Draft) -> bool:
+    store = draft.sections.get("store")
+    return store is not None and make_url(store.url).host in (None, "localhost", "127.0.0.1", "::1")
 
 
 def _secrets(draft: Draft) -> Iterator[Problem]:

@@ -43,3 +43,19 @@ def test_acme_without_its_section_is_off_and_the_reference_says_so(tmp_path: Pat
     assert sorted(configuration.protocols) == ["ocsp", "repository"]
     reference = (Path(__file__).parents[3] / "conf" / "cspd.toml").read_text()
     assert "# Protocols: on when their section is there, unless it says enabled = false." in reference
+
+
+@pytest.mark.requirement("R-CA-002")
+@pytest.mark.parametrize("host", ["localhost", "db.example.com"])
+@pytest.mark.parametrize("mode", ["demo", "prod"])
+@pytest.mark.parametrize("protection", ["disable", "require", "verify-full"])
+def test_database_that_is_not_verified(tmp_path: Path, host: str, mode: str, protection: str) -> None:
+    """Wherever it is, it is never used without a word; in production elsewhere, only when allowed by name."""
+    store = f'[store]\nurl = "postgresql://cspd@{host}/cspd"\ntls = {{ mode = "{protection}" }}\n'
+    allowed = 'mode = "prod"\nallow_insecure = ["unverified-database-tls", "software-keys", "self-signed-tls"]'
+    text = store + SOUND.replace('mode = "demo"', 'mode = "demo"' if mode == "demo" else allowed)
+    found = [each for each in warnings(install(tmp_path, text)) if "store.tls.mode" in each]
+    expected = (
+        f'{tmp_path / "cspd.toml"}:3: store.tls.mode: does not prove which database server answers. Use "verify-full".'
+    )
+    assert found == ([] if protection == "verify-full" else [expected])
