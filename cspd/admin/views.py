@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from cspd.authority.organizations import Organization
 from cspd.authority.profile_values import Profile
+from cspd.authority.urls import StatusURLs
 from cspd.authority.values import Authority, AuthorityState, CertificateRecord, CertificateState, PublishedCRL
 from cspd.keys.values import KeyDescription, KeyType
 from cspd.x509.names import attribute_name
@@ -56,8 +57,9 @@ def authority_row(value: Authority, now: datetime) -> dict[str, Any]:
     }
 
 
-def authority(value: Authority, now: datetime, *, issuer: str | None) -> dict[str, Any]:
-    """A CA, whole."""
+def authority(value: Authority, now: datetime, *, issuer: str | None, urls: StatusURLs) -> dict[str, Any]:
+    """A CA, whole, and where its status is told (R-CA-007)."""
+    has_key = value.key is not None
     certificate = value.certificate
     return {
         **authority_row(value, now),
@@ -74,6 +76,8 @@ def authority(value: Authority, now: datetime, *, issuer: str | None) -> dict[st
         "administrators": list(value.administrators),
         "auditors": list(value.auditors),
         "earlier_certificates": len(value.previous),
+        "crl_url": urls.crl(value.reference) if has_key else None,
+        "ocsp_url": urls.ocsp(value.reference) if has_key and value.ocsp_enabled else None,
         "created_at": moment(value.created_at),
         "profiles": sorted(value.profiles),
     }

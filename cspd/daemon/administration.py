@@ -81,6 +81,7 @@ def core_operations(core: Core, profiles: Mapping[str, Profile]) -> Iterable[Ope
             audit=core.audit,
         ),
         publication=core.publication,
+        urls=core.urls,
     )
     certificates = CertificateOperations(
         clock=core.clock,

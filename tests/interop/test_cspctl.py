@@ -85,7 +85,6 @@ def own_pki(tmp_path: Path) -> Iterator[PKI]:
 
 
 @pytest.mark.requirement("R-CA-042")
-@pytest.mark.requirement("R-CA-024")
 @pytest.mark.requirement("R-CA-045")
 def test_life_of_a_hierarchy(pki: PKI, tmp_path: Path) -> None:
     """Organization, root, issuing CA, certificate; hold, release, disable, enable, revoke; then everything is ended."""
@@ -128,7 +127,6 @@ def test_life_of_a_hierarchy(pki: PKI, tmp_path: Path) -> None:
     assert {each["ca"] for each in answer("ca", "list")} >= {"demo~root", "demo~issuing"}
 
 
-@pytest.mark.requirement("R-CA-021")
 @pytest.mark.requirement("R-CA-023")
 def test_openssl_is_the_external_root(pki: PKI, tmp_path: Path) -> None:
     """Its certificate in, our request out, our certificate in; subscribers' chains verify against it."""
@@ -186,7 +184,6 @@ def test_certificates_of_a_ca_stay_good_when_it_is_renewed_and_rekeyed(pki: PKI)
     assert len(pki.daemon.cspctl_json("ca", "crl", ca)) == 2, "one for each key"
 
 
-@pytest.mark.requirement("R-CA-072")
 def test_work_without_a_daemon_is_seen_when_it_starts(own_pki: PKI) -> None:
     """Revoked, made and deleted with the daemon down; cspctl says what it cannot do."""
     daemon = own_pki.daemon

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -84,6 +85,26 @@ def test_all_listeners_of_the_demo_answer(daemon: Daemon, tmp_path: Path) -> Non
     assert "Certificate Revocation List" in party.crl(tmp_path)
     with socket.socket(socket.AF_INET6) as client:
         assert client.connect_ex(("::1", daemon.http_port)) != 0
+
+
+@pytest.mark.requirement("R-PLAT-015")
+def test_public_address_is_independent_of_the_listeners(tmp_path: Path) -> None:
+    """A balancer's name is in ACME's URLs and in certificates, while the daemon listens on loopback."""
+    public = {
+        "server.public_https": "https://balancer.example.com/pki",
+        "server.public_http": "http://status.example.com",
+    }
+    with Daemon(tmp_path, changes=public) as daemon:
+        local = daemon.acme_directory()
+        directory = json.loads(run(["curl", "--silent", "--fail", "--cacert", daemon.root_pem, local]).stdout)
+        assert directory["newNonce"].startswith("https://balancer.example.com/pki/acme/demo/demo~issuing/")
+        made = daemon.cspctl_json(
+            *("ca", "create", "demo~other", "--issuer", "root", "--subject", "CN=Other", "--profile", "tls-server")
+        )
+        certificate = tmp_path / "other.pem"
+        daemon.cspctl("ca", "chain", made["ca"], "--out", str(certificate))
+        text = run(["openssl", "x509", "-in", certificate, "-noout", "-ext", "crlDistributionPoints"]).stdout
+        assert "URI:http://status.example.com/crl/demo/root/crl.crl" in text
 
 
 @pytest.mark.requirement("R-CEG-015")
@@ -193,6 +214,7 @@ def test_reload_takes_a_good_configuration_and_running_requests_go_on(daemon: Da
     wait_until(lambda: not accepts_connections(port), what="the closed listener")
 
 
+@pytest.mark.requirement("R-CA-008")
 @pytest.mark.requirement("R-PLAT-007")
 @pytest.mark.requirement("R-CEG-027")
 @pytest.mark.requirement("R-PLAT-052")

@@ -216,6 +216,14 @@ def test_a_bad_request_has_its_exact_answer(name: str) -> None:
     assert not server.ca.requests, "nothing reached the CA"
 
 
+@pytest.mark.requirement("R-CEG-003")
+def test_the_tenant_is_compared_with_case() -> None:
+    server = Server()
+    client = server.client()
+    assert at("tenant1/demo~issuing/privatessl-tls-server")(server, client).status == 200
+    assert at("Tenant1/demo~issuing/privatessl-tls-server")(server, client).error == (404, "malformed")
+
+
 @pytest.mark.requirement("R-CEG-015")
 def test_clear_text_is_refused() -> None:
     server = Server()

@@ -82,6 +82,15 @@ def test_a_root_is_made_as_told(administration: Administration) -> None:
     assert {name: made[name] for name in expected} == expected
 
 
+@pytest.mark.requirement("R-CA-007")
+def test_show_tells_where_status_is_published(hierarchy: Administration) -> None:
+    shown = hierarchy.json("ca", "show", "demo~issuing")
+    assert shown["crl_url"] == "http://pki.example/crl/demo/issuing/crl.crl"
+    assert shown["ocsp_url"] == "http://pki.example/ocsp/demo/issuing"
+    silent = hierarchy.json("ca", "create", "demo~silent", "--subject", "CN=Silent", "--no-ocsp")
+    assert silent["ocsp_url"] is None
+
+
 def test_show_folds_long_lists(hierarchy: Administration) -> None:
     """Profiles stand beside their label, comma-separated, not one a line in the first column."""
     profiles = [each["id"] for each in hierarchy.json("profile", "list") if each["category"] == "subscriber"]
@@ -116,6 +125,7 @@ def test_life_under_an_external_root(administration: Administration, tmp_path: P
     administration.done("org", "create", "demo")
     imported = administration.json("ca", "import", "demo~ext", str(file), "--external-root")
     assert (imported["type"], imported["state"], imported["key"]) == ("external-root", "active", None)
+    assert imported["crl_url"] is None
     made = administration.json(
         *("ca", "create", "demo~vpn", "--issuer", "ext", "--subject", "CN=VPN", "--profile", "est-digital-signature")
     )
@@ -155,7 +165,6 @@ def test_expired_external_root_is_taken_with_a_warning(administration: Administr
     assert json.loads(result.stdout)["state"] == "expired"
 
 
-@pytest.mark.requirement("R-CA-040")
 def test_edit_replaces_what_is_given(hierarchy: Administration) -> None:
     edited = hierarchy.json("ca", "edit", "demo~issuing", "--auditor", "nobody", "--profile", "tls-client")
     assert (edited["profiles"], edited["auditors"], edited["administrators"]) == (["tls-client"], ["nobody"], ["root"])

@@ -56,7 +56,6 @@ def send(audit: RecordingAuditLog, operation: str, body: bytes, peer: str = "uid
     return result_of(endpoint.handle(request))
 
 
-@pytest.mark.requirement("R-PLAT-080")
 def test_a_command_is_answered_and_audited() -> None:
     audit = RecordingAuditLog()
     response = send(audit, "greeting-send", b'{"name": "bob", "times": 2}')

@@ -7,7 +7,6 @@ import pytest
 from tests.support.administration import Administration
 
 
-@pytest.mark.requirement("R-CA-011")
 def test_who_creates_an_organization_administers_it(administration: Administration) -> None:
     assert administration.json("org", "create", "demo") == {
         "name": "demo",

@@ -62,6 +62,7 @@ def files(tmp_path: Path) -> Files:
 # Reading and checking.
 
 
+@pytest.mark.requirement("R-CEG-153")
 @pytest.mark.requirement("R-PLAT-021")
 def test_leaf_first_is_accepted(files: Files) -> None:
     for chain in ((SERVER,), (SERVER, ISSUING), (SERVER, ISSUING, ROOT)):
@@ -70,6 +71,7 @@ def test_leaf_first_is_accepted(files: Files) -> None:
         assert credentials.chain == tuple(party.certificate for party in chain[1:])
 
 
+@pytest.mark.requirement("R-CEG-153")
 @pytest.mark.requirement("R-PLAT-021")
 @pytest.mark.parametrize("chain", [(ISSUING, SERVER), (SERVER, ROOT, ISSUING), (SERVER, ROOT), (SERVER, SERVER)])
 def test_wrong_order_is_refused(files: Files, chain: tuple[Party, ...]) -> None:
@@ -81,6 +83,7 @@ def test_chain_without_its_leaf_is_refused(files: Files) -> None:
     assert files.faults(ISSUING, ROOT) == ["the first certificate is a CA's: the server's comes first"]
 
 
+@pytest.mark.requirement("R-CEG-153")
 @pytest.mark.requirement("R-PLAT-021")
 def test_key_of_another_certificate_is_refused(files: Files) -> None:
     (fault,) = files.faults(SERVER, key=ISSUING.key_pem())
@@ -214,6 +217,7 @@ def test_self_signed_is_for_host_names_and_addresses(files: Files) -> None:
     assert load_credentials(section, now=NOW, directory=files.folder).certificate == credentials.certificate
 
 
+@pytest.mark.requirement("R-CEG-155")
 @pytest.mark.requirement("R-PLAT-030")
 def test_expiry_is_that_of_the_first_to_end_and_the_warning_is_configurable() -> None:
     issuer = make("issuing", is_ca=True, days=(-1, 20))
