@@ -38,6 +38,7 @@ $(BIN)/.test: requirements-test.lock $(BIN)/.run
 
 test: check
 	@.ci/install-counterparts
+	@$(BIN)/python -m tests.support.conformance --check
 	$(BIN)/python -m pytest
 
 unit: $(BIN)/.test

@@ -192,8 +192,7 @@ class CSPDService(Service):
             ),
             apply_levels=self._apply_log,
         )
-        owner = f"{configuration.root.server.node_name}-{os.getpid()}-{core.random.randbytes(4).hex()}"
-        schedule = Schedule(Scheduler(reactor, core.clock, database, owner))
+        schedule = Schedule(Scheduler(reactor, core.clock, database, core.process))
         running = Running(
             parts=parts,
             core=core,

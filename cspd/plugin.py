@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
@@ -53,6 +54,8 @@ class PublicAddress:
 
     http: str
     https: str
+    trust_anchor: Path | None = None
+    """The root, PEM, that a client has to be given; None if clients trust ``https`` anyway."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +80,8 @@ class Services:
     audit: AuditLog
     public: PublicAddress
     tenants: frozenset[str]
+    process: str
+    """Names this process in leases, unlike any other that shares the store, now or earlier; a reload keeps it."""
     demo: bool = False
 
 

@@ -58,10 +58,20 @@ def _share_options(command: click.Command) -> click.Command:
     return command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+_EPILOG = """\
+Exit status: 0 done; 1 refused or failed, the reason is on standard error, with --json an object with "error" and
+"reason" on standard output; 2 wrong usage.
+"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
 @click.pass_context
 def main(context: click.Context) -> None:
-    """Administer cspd, the public-key-infrastructure server."""
+    """Administer cspd, the public-key-infrastructure server.
+
+    Asks the running daemon through its socket; while none runs, works on the store itself. Root and the user of the
+    daemon may do so.
+    """
     _invocation(context)
 
 

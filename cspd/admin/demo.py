@@ -145,17 +145,7 @@ async def _make_pki(core: Core, pki: Path, options: DemoOptions, requester: Requ
     assert issuing.certificate_der is not None
     (pki / "root.pem").write_bytes(_pem([top.certificate_der]))
     (pki / "issuing.pem").write_bytes(_pem([issuing.certificate_der]))
-    pipeline = IssuancePipeline(
-        clock=core.clock,
-        random=core.random,
-        database=core.database,
-        keys=core.keys,
-        authorities=core.authorities,
-        profiles=profiles,
-        audit=core.audit,
-        urls=urls,
-    )
-    await _make_tls_certificate(pipeline, pki, options, requester)
+    await _make_tls_certificate(core.issuance(profiles), pki, options, requester)
     await core.keys.stop()
 
 
@@ -195,6 +185,7 @@ mode = "demo"
 hostname = "{options.hostname}"
 public_http = "http://{options.hostname}:{options.http_port}"
 public_https = "https://{options.hostname}:{options.https_port}"
+trust_anchor = "pki/root.pem"
 state = "state"
 
 [tenants]

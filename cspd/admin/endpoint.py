@@ -1,7 +1,6 @@
 """The admin API: ``POST /v1/<operation>`` with a JSON object, on a Unix socket that its owner and root can open.
 
 Answers ``{"result": ...}``, or ``{"error": {"code": ..., "reason": ...}}`` with a status of :mod:`cspd.admin.errors`.
-Every call is audited, with its outcome (R-PLAT-080).
 """
 
 from __future__ import annotations
@@ -11,27 +10,20 @@ import pwd
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.logger import Logger
-
 from cspd.admin.errors import status_of
 from cspd.admin.operations.values import Caller, Operations
-from cspd.audit.events import AuditEvent, AuditLog, Outcome
 from cspd.http.message import Request, Response, Route
 from cspd.http.peers import UNIX_PREFIX
-from cspd.refusals import Malformed, Refused, Unavailable
+from cspd.refusals import Malformed, Refused
 
 MAX_BODY_BYTES = 1 << 20  # a CA certificate chain with room to spare
-_READ_ONLY = ("-list", "-show", "-tail", "-verify", "-status", "-chain")
 
 
 class AdminEndpoint:
     """Serves operations. The socket's file mode lets the caller in, the kernel says who it is."""
 
-    _log = Logger()
-
-    def __init__(self, operations: Operations, audit: AuditLog) -> None:
+    def __init__(self, operations: Operations) -> None:
         self._operations = operations
-        self._audit = audit
 
     def routes(self) -> Sequence[Route]:
         """The one route."""
@@ -44,27 +36,9 @@ class AdminEndpoint:
         try:
             result = await self._operations.run(name, _decode(request.body), caller)
         except Refused as refusal:
-            await self._record(name, caller, Outcome.REFUSED, refusal.reason)
             error = {"code": refusal.refusal_code, "reason": refusal.reason}
             return _answer(status_of(refusal), {"error": error})
-        except Exception:
-            await self._record(name, caller, Outcome.FAILED, "internal error")
-            raise
-        if not name.endswith(_READ_ONLY):
-            await self._record(name, caller, Outcome.SUCCESS, "")
         return _answer(200, {"result": result})
-
-    async def _record(self, name: str, caller: Caller, outcome: Outcome, reason: str) -> None:
-        event = AuditEvent(
-            event="command-run",
-            actor=f"cspctl:{caller.user}",
-            outcome=outcome,
-            fields={"operation": name, "reason": reason, "request_id": caller.request_id},
-        )
-        try:
-            await self._audit.record(event)
-        except Unavailable as refusal:
-            self._log.error("audit of {operation} is lost: {reason}", operation=name, reason=refusal.reason)
 
 
 def _user(request: Request) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from rich.console import Console
 
 from cspd.admin.client import DaemonDown, OperationFailed, call
 from cspd.admin.local import run_locally
-from cspd.admin.output import Output
+from cspd.admin.output import Output, printable
 from cspd.clock import SystemClock
 from cspd.config.configuration import Configuration
 from cspd.config.files import read_files
@@ -46,28 +46,38 @@ class Invocation:
 
         ``doing`` is shown meanwhile where somebody watches. Arguments that are None are left out.
         """
-        configuration = self.configuration()
         given = {name: value for name, value in arguments.items() if value is not None}
         try:
             with self._progress(doing):
-                try:
-                    return call(configuration.admin_socket, operation, given)
-                except DaemonDown as down:
-                    if operation.startswith("daemon-"):
-                        raise
-                    try:
-                        return run_locally(configuration, operation, given)
-                    except StateInUse as in_use:
-                        raise OperationFailed(f"{in_use}; {down.reason}", code=down.code) from in_use
+                return self._run(operation, given)
         except OperationFailed as failed:
             self.fail(failed.reason, code=failed.code)
         except Refused as refused:
             self.fail(refused.reason, code=refused.refusal_code)
 
+    def _run(self, operation: str, given: Mapping[str, Any]) -> Any:
+        # The daemon is asked first, whatever has become of the conf files since it started: who has to revoke a
+        # certificate now must not be held up by a key of another section.
+        try:
+            return call(self._state_and_socket()[1], operation, given)
+        except DaemonDown as down:
+            if operation.startswith("daemon-"):
+                raise
+            try:
+                return run_locally(self.configuration(), operation, given)
+            except StateInUse as in_use:
+                raise OperationFailed(f"{in_use}; {down.reason}", code=down.code) from in_use
+            except (OSError, ValueError) as error:  # the store, or a secret
+                raise OperationFailed(str(error)) from error
+
     def confirm(self, question: str, *, yes: bool) -> None:
-        """Ask before something that cannot be undone; ``yes`` has answered, and a script must have."""
-        if not yes and not click.confirm(question, err=True):
-            self.fail("nothing was done", code="aborted")
+        """Ask before something that cannot be undone; ``yes`` has answered. No answer is no."""
+        try:
+            if yes or click.confirm(question, err=True):
+                return
+        except click.Abort:
+            click.echo(err=True)  # the question stands there without a line end
+        self.fail("nothing was done; --yes answers for a script", code="aborted")
 
     def _progress(self, doing: str) -> AbstractContextManager[object]:
         if not doing or self.as_json or not sys.stderr.isatty():
@@ -81,9 +91,9 @@ class Invocation:
     def fail(self, reason: str, *, code: str = "failed") -> NoReturn:
         """End with exit status 1 and say why; ``code`` is for scripts."""
         if self.as_json:
-            click.echo(json.dumps({"error": code, "reason": reason}, ensure_ascii=False))
+            click.echo(json.dumps({"error": code, "reason": reason}, ensure_ascii=False, indent=2))
         else:
-            click.echo(f"cspctl: {reason}", err=True)
+            click.echo("\n".join(map(printable, f"cspctl: {reason}".split("\n"))), err=True)
         sys.exit(1)
 
     def configuration(self) -> Configuration:
@@ -96,7 +106,12 @@ class Invocation:
     def refuse(self, problems: Sequence[Problem], warnings: Sequence[Problem]) -> NoReturn:
         """End with exit status 1 and every problem."""
         if self.as_json:
-            found = {"problems": [p.as_json() for p in problems], "warnings": [w.as_json() for w in warnings]}
+            found = {
+                "error": "configuration-refused",
+                "reason": f"{len(problems)} problem{'s' if len(problems) != 1 else ''} found",
+                "problems": [problem.as_json() for problem in problems],
+                "warnings": [warning.as_json() for warning in warnings],
+            }
             click.echo(json.dumps(found, ensure_ascii=False, indent=2))
         else:
             for warning in warnings:
@@ -108,9 +123,23 @@ class Invocation:
 
     def secret_store(self) -> SecretStore:
         """The secret store, which has to be usable while the rest of the configuration is not sound yet."""
-        tree = read_files(self.config)
+        return SecretStore(self._state_and_socket()[0] / SECRETS_FOLDER)
+
+    def _state_and_socket(self) -> tuple[Path, Path]:
+        """The state folder and the daemon's socket; ends the command only if the conf files cannot be read."""
+        tree = read_files(self.config.absolute())
         if tree.problems:
             self.refuse(tree.problems, ())
-        server = tree.values.get("server")
-        state = server.get("state", "state") if isinstance(server, dict) else "state"
-        return SecretStore(self.config.parent / str(state) / SECRETS_FOLDER)
+        return places_of(tree.values, self.config.absolute().parent)
+
+
+def places_of(values: Mapping[str, Any], folder: Path) -> tuple[Path, Path]:
+    """What :attr:`Configuration.state` and ``admin_socket`` will be, of a tree that is not checked yet."""
+
+    def text(section: str, key: str, default: str) -> str:
+        table = values.get(section)
+        value = table.get(key) if isinstance(table, dict) else None
+        return value if isinstance(value, str) else default
+
+    state = folder / text("server", "state", "state")
+    return state, folder / text("admin", "socket", str(state / "admin.sock"))

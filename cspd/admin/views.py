@@ -11,8 +11,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from cspd.authority.organizations import Organization
 from cspd.authority.profile_values import Profile
+from cspd.authority.urls import StatusURLs
 from cspd.authority.values import Authority, AuthorityState, CertificateRecord, CertificateState, PublishedCRL
 from cspd.keys.values import KeyDescription, KeyType
+from cspd.x509.names import attribute_name
+from cspd.x509.object_identifiers import CERTIFICATE_POLICIES, EXTENDED_KEY_USAGES, REQUEST_EXTENSIONS, name_of
 
 
 def moment(value: datetime | None) -> str | None:
@@ -54,8 +57,9 @@ def authority_row(value: Authority, now: datetime) -> dict[str, Any]:
     }
 
 
-def authority(value: Authority, now: datetime, *, issuer: str | None) -> dict[str, Any]:
-    """A CA, whole."""
+def authority(value: Authority, now: datetime, *, issuer: str | None, urls: StatusURLs) -> dict[str, Any]:
+    """A CA, whole, and where its status is told (R-CA-007)."""
+    has_key = value.key is not None
     certificate = value.certificate
     return {
         **authority_row(value, now),
@@ -72,6 +76,8 @@ def authority(value: Authority, now: datetime, *, issuer: str | None) -> dict[st
         "administrators": list(value.administrators),
         "auditors": list(value.auditors),
         "earlier_certificates": len(value.previous),
+        "crl_url": urls.crl(value.reference) if has_key else None,
+        "ocsp_url": urls.ocsp(value.reference) if has_key and value.ocsp_enabled else None,
         "created_at": moment(value.created_at),
         "profiles": sorted(value.profiles),
     }
@@ -127,18 +133,19 @@ def profile(value: Profile) -> dict[str, Any]:
         "maximum_validity": str(value.validity.maximum) if value.validity.maximum else None,
         "key_types": [key_type.value for key_type in KeyType if key_type in value.key_types],
         "key_usage": sorted(bit.value for bit in value.key_usage),
-        "extended_key_usage": list(usage.values) if usage.values else usage.mode.value,
+        "extended_key_usage": [name_of(oid, EXTENDED_KEY_USAGES) for oid in usage.values] or usage.mode.value,
         "is_ca": value.basic_constraints.ca,
         "path_length": value.basic_constraints.path_length,
-        "certificate_policies": list(value.certificate_policies.fixed),
-        "request_extensions": sorted(value.request_extensions),
-        "subject_required": list(value.subject.required),
+        "certificate_policies": [name_of(oid, CERTIFICATE_POLICIES) for oid in value.certificate_policies.fixed],
+        "request_extensions": sorted(name_of(oid, REQUEST_EXTENSIONS) for oid in value.request_extensions),
+        "subject_required": [attribute_name(oid) for oid in value.subject.required],
+        "names_required": value.subject_alt_name.required,
         "names_from_common_name": value.subject_alt_name.fill_from_common_name,
     }
 
 
 def key(value: KeyDescription, owners: Sequence[str]) -> dict[str, Any]:
-    """A private key, by its public facts; ``owners`` are the CAs that sign with it."""
+    """A private key, by its public facts; ``owners`` are the CAs that sign or signed with it."""
     return {
         "reference": str(value.reference),
         "key_type": value.key_type.value,

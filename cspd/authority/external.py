@@ -189,7 +189,11 @@ def parse_pem_certificate(text: str) -> x509.Certificate:
         raise Malformed("the PEM text is too long", code="bad-field.certificate")
     try:
         certificates = x509.load_pem_x509_certificates(text.encode("ascii"))
-    except ValueError as error:  # UnicodeEncodeError is one
+        for (
+            certificate
+        ) in certificates:  # the library parses these when somebody looks, and its TypeError is a BIT STRING
+            certificate.subject, certificate.issuer  # noqa: B018
+    except (ValueError, TypeError, x509.InvalidVersion) as error:  # UnicodeEncodeError is a ValueError
         raise Malformed("not a certificate in PEM", code="bad-field.certificate", detail=str(error)) from error
     if len(certificates) != 1:
         raise Malformed("give exactly one certificate in PEM", code="bad-field.certificate")

@@ -19,13 +19,13 @@ from cspd.store.tables import authorities
 
 
 class Move(Enum):
-    """What may be done to a CA."""
+    """What may be done to a CA; the value says what it is then."""
 
-    CERTIFY = "certify"
-    DISABLE = "disable"
-    ENABLE = "enable"
-    RENEW = "renew"
-    DELETE = "delete"
+    CERTIFY = "certified"
+    DISABLE = "disabled"
+    ENABLE = "enabled"
+    RENEW = "renewed"
+    DELETE = "deleted"
 
 
 _FROM: Mapping[Move, frozenset[AuthorityState]] = {
@@ -40,7 +40,7 @@ _FROM: Mapping[Move, frozenset[AuthorityState]] = {
 def check_move(state: AuthorityState, move: Move) -> None:
     """Raise Conflict unless a CA in that state may make the move."""
     if state not in _FROM[move]:
-        raise Conflict(f"a CA that is {state.value} cannot {move.value}")
+        raise Conflict(f"a CA that is {state.value} cannot be {move.value}")
 
 
 def lock(connection: Connection, authority: Authority) -> AuthorityState:

@@ -169,7 +169,7 @@ class AuthorityManagement:
                 authorities.c.issuer_id == authority.id, authorities.c.state != AuthorityState.DELETED.value
             )
             if count := connection.execute(children).scalar_one():
-                raise Conflict(f"{reference} has {count} subordinate CAs; delete them first")
+                raise Conflict(f"delete the CAs below {reference} first; there {'is' if count == 1 else 'are'} {count}")
             change_authority(connection, authority.id, state=AuthorityState.DELETED.value, deleted_at=self._clock.now())
             connection.execute(delete(crls).where(crls.c.authority_id == authority.id))
 

@@ -9,6 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from cspd.refusals import Unavailable
+
 
 class Timer(Protocol):
     """A call to come (IDelayedCall)."""
@@ -33,7 +35,8 @@ class Timers(Protocol):
 class Polling:
     """Runs ``turn`` every ``interval`` seconds from :meth:`start` to :meth:`stop`, never two turns at once.
 
-    A turn that fails is logged, the first time with its traceback, and does not end the polling.
+    A turn that fails is logged and does not end the polling; the first time with its traceback, unless it is the store
+    that is away.
     """
 
     _log = Logger()
@@ -59,6 +62,10 @@ class Polling:
     async def _run(self) -> None:
         try:
             await self._turn()
+        except Unavailable as unavailable:
+            if not self._failing:
+                self._log.warn("cannot read {what}: {reason}", what=self._what, reason=unavailable.reason)
+            self._failing = True
         except Exception as error:  # the edge of a periodic task: one failure must not end it
             if not self._failing:
                 self._log.failure("cannot read {what}", what=self._what)

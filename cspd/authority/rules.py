@@ -125,7 +125,7 @@ def check_ca_certificate(certificate: x509.Certificate, *, key_usage_required: b
     """
     try:
         extensions = certificate.extensions
-    except ValueError as error:
+    except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise Rejected("the certificate has malformed extensions", code="bad-field.certificate") from error
     try:
         is_ca = extensions.get_extension_for_class(x509.BasicConstraints).value.ca

@@ -20,6 +20,7 @@ from cspd.config.secrets import Secrets, SecretUnavailable, looser_than
 from cspd.config.sentences import nearest_name
 from cspd.config.values import SecretReference
 from cspd.http.config import ListenerConfig, TLSConfig
+from cspd.http.hostnames import names_of, unmatched
 from cspd.http.tls import ServerTLS, TLSProblems, load_credentials
 from cspd.plugin import ProtocolDeclaration
 
@@ -70,7 +71,8 @@ def check(draft: Draft) -> Findings:
     findings = Findings()
     for find in _PROBLEMS:
         findings.problems += find(draft)
-    findings.warnings += _tls_expiry(draft)
+    findings.warnings += _tls_warnings(draft)
+    findings.warnings += _database_warnings(draft)
     for insecure, find in _INSECURITIES:
         for problem in find(draft):
             if draft.server is None or draft.is_demo:
@@ -165,19 +167,27 @@ def _tls_key(tls: TLSConfig, file: str, folder: Path) -> str:
     return "ciphers" if file == "ciphers" else "certificate"
 
 
-def _tls_expiry(draft: Draft) -> Iterator[Problem]:
+def _tls_warnings(draft: Draft) -> Iterator[Problem]:
+    """A certificate that ends soon, or is not for the name of this server (R-CEG-155, R-CEG-156)."""
     for name, listener in draft.listeners.items():
         tls = listener.tls
         if tls is None or tls.certificate is None:
             continue
         try:
             passphrase = None if tls.passphrase is None else draft.secrets.resolve(tls.passphrase)
-            expires = load_credentials(tls, now=draft.now, passphrase=passphrase, directory=draft.folder).expires
+            credentials = load_credentials(tls, now=draft.now, passphrase=passphrase, directory=draft.folder)
         except (SecretUnavailable, TLSProblems):
             continue
-        if draft.now + tls.expiry_warning >= expires:
-            key = ("listeners", name, "tls", "certificate")
-            yield draft.tree.problem(key, f"the certificate ends on {expires:%Y-%m-%d %H:%M} UTC", "Renew it")
+        key = ("listeners", name, "tls", "certificate")
+        if draft.now + tls.expiry_warning >= credentials.expires:
+            yield draft.tree.problem(
+                key, f"the certificate ends on {credentials.expires:%Y-%m-%d %H:%M} UTC", "Renew it"
+            )
+        if draft.server is not None and unmatched(credentials.certificate, (draft.server.hostname,)):
+            what = f"the certificate is not for {draft.server.hostname}, the name of this server"
+            yield draft.tree.problem(
+                key, what, f"Get one for it, beside {', '.join(names_of(credentials.certificate))}"
+            )
 
 
 def _self_signed_tls(draft: Draft) -> Iterator[Problem]:
@@ -199,13 +209,27 @@ def _software_keys(draft: Draft) -> Iterator[Problem]:
 
 
 def _unverified_database(draft: Draft) -> Iterator[Problem]:
+    """A server elsewhere; one on this machine is only warned about."""
+    if not _is_database_local(draft):
+        yield from _database_without_proof(draft)
+
+
+def _database_warnings(draft: Draft) -> Iterator[Problem]:
+    if draft.is_demo or _is_database_local(draft):
+        yield from _database_without_proof(draft)
+
+
+def _database_without_proof(draft: Draft) -> Iterator[Problem]:
     store = draft.sections.get("store")
-    if store is None or not store.url.startswith("postgresql"):
-        return
-    if store.tls.mode != "verify-full" and make_url(store.url).host not in (None, "localhost", "127.0.0.1", "::1"):
+    if store is not None and store.url.startswith("postgresql") and store.tls.mode != "verify-full":
         yield draft.tree.problem(
             ("store", "tls", "mode"), "does not prove which database server answers", 'Use "verify-full"'
         )
+
+
+def _is_database_local(draft: Draft) -> bool:
+    store = draft.sections.get("store")
+    return store is not None and make_url(store.url).host in (None, "localhost", "127.0.0.1", "::1")
 
 
 def _secrets(draft: Draft) -> Iterator[Problem]:
@@ -228,6 +252,16 @@ def _loose_secret_files(draft: Draft) -> Iterator[Problem]:
     for key, reference in _secret_references(draft):
         file = draft.secrets.path(reference)
         if file is not None and (mode := looser_than(file, SECRET_MODE)) is not None:
+            yield draft.tree.problem(key, f"{file} has mode {mode:04o}", f"Run `chmod 0600 {file}`")
+
+
+def _loose_tls_keys(draft: Draft) -> Iterator[Problem]:
+    for name, listener in draft.listeners.items():
+        if listener.tls is None or listener.tls.key is None:
+            continue
+        file = draft.folder / listener.tls.key
+        if (mode := looser_than(file, SECRET_MODE)) is not None:
+            key = ("listeners", name, "tls", "key")
             yield draft.tree.problem(key, f"{file} has mode {mode:04o}", f"Run `chmod 0600 {file}`")
 
 
@@ -325,6 +359,7 @@ _INSECURITIES: tuple[tuple[str, Callable[[Draft], Iterator[Problem]]], ...] = (
     ("self-signed-tls", _self_signed_tls),
     ("unverified-database-tls", _unverified_database),
     ("loose-permissions", _loose_secret_files),
+    ("loose-permissions", _loose_tls_keys),
     ("loose-permissions", _loose_conf_files),
     ("loose-permissions", _loose_state),
 )

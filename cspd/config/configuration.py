@@ -58,6 +58,12 @@ class Configuration:
         return self.state / "admin.sock" if configured is None else self.folder / configured
 
     @property
+    def trust_anchor(self) -> Path | None:
+        """What clients have to be given to trust our TLS certificate."""
+        configured = self.root.server.trust_anchor
+        return None if configured is None else self.folder / configured
+
+    @property
     def log_file(self) -> Path | None:
         """The file to log to; None for standard output."""
         return None if self.root.log.file is None else self.folder / self.root.log.file

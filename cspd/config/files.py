@@ -55,7 +55,13 @@ def read_files(main: Path) -> Tree:
     report everything.
     """
     tree = Tree(main)
-    for file in [main, *sorted((main.parent / "conf.d").glob("*.toml"))]:
+    more = main.parent / "conf.d"
+    try:
+        beside = sorted(more.glob("*.toml"))
+    except OSError as error:  # a folder that this user may not enter
+        tree.problems.append(Problem(what=f"cannot be read: {error.strerror}", file=more))
+        beside = []
+    for file in [main, *beside]:
         _read_file(file, tree)
     return tree
 

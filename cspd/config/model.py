@@ -66,6 +66,9 @@ class ServerConfig(Section):
     public_http: Annotated[str | None, AfterValidator(_base_url)] = None
     """How clients reach the plain listeners (R-PLAT-015). ``http://HOSTNAME`` if absent."""
     public_https: Annotated[str | None, AfterValidator(_base_url)] = None
+    trust_anchor: str | None = None
+    """The root that clients need to trust ``public_https``, PEM, relative to this file; None if they have it. Only for
+    the commands that the start prints (R-CEG-017)."""
     state: str = "state"
     """The folder of everything the daemon keeps (0700), relative to this file."""
     umask: Annotated[str, AfterValidator(_octal)] = "0027"

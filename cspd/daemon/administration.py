@@ -81,11 +81,13 @@ def core_operations(core: Core, profiles: Mapping[str, Profile]) -> Iterable[Ope
             audit=core.audit,
         ),
         publication=core.publication,
+        urls=core.urls,
     )
     certificates = CertificateOperations(
         clock=core.clock,
         authorities=core.authorities,
         certificates=core.certificates,
+        issuance=core.issuance(profiles),
         revocation=core.revocation,
     )
     return (
@@ -110,8 +112,8 @@ def administration_serving(
     of_daemon = DaemonOperations(
         daemon=daemon, clock=clock, authorities=core.authorities, certificates=core.certificates
     )
-    operations = Operations((*core_operations(core, configuration.profiles), *of_daemon.operations()))
-    router = Router(AdminEndpoint(operations, core.audit).routes())
+    operations = Operations((*core_operations(core, configuration.profiles), *of_daemon.operations()), core.audit)
+    router = Router(AdminEndpoint(operations).routes())
     http = HTTPFactory(router, _LIMITS, reactor=reactor, clock=clock, random=random, name=LISTENER)
     return administration_listener(configuration), Serving(http, tls=None, folder=configuration.folder, reactor=reactor)
 

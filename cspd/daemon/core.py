@@ -6,17 +6,21 @@ take in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import URL
 
 from cspd.audit.chain import HashChain
 from cspd.authority.certificates import Certificates
 from cspd.authority.crl_issuing import CRLIssuer
+from cspd.authority.issuance import IssuancePipeline
+from cspd.authority.profile_values import Profile
 from cspd.authority.publication import CRLPublication
 from cspd.authority.registry import AuthorityRegistry
 from cspd.authority.revocation import RevocationService
@@ -77,6 +81,24 @@ class Core:
     publication: CRLPublication
     certificates: Certificates
     urls: StatusURLs
+    process: str
+    """Names this process in leases, unlike any other that shares the store, now or earlier."""
+    _pipelines: WeakSet[IssuancePipeline] = field(default_factory=WeakSet, init=False)
+
+    def issuance(self, profiles: Mapping[str, Profile]) -> IssuancePipeline:
+        """The pipeline for these profiles; a reload makes a new one."""
+        pipeline = IssuancePipeline(
+            clock=self.clock,
+            random=self.random,
+            database=self.database,
+            keys=self.keys,
+            authorities=self.authorities,
+            profiles=profiles,
+            audit=self.audit,
+            urls=self.urls,
+        )
+        self._pipelines.add(pipeline)
+        return pipeline
 
     @property
     def jobs(self) -> Sequence[Job]:
@@ -93,6 +115,8 @@ class Core:
 
     async def stop(self) -> None:
         """Stop in the opposite order; what was begun is finished."""
+        for pipeline in tuple(self._pipelines):  # a signature that was begun is recorded, also when its client has gone
+            await pipeline.drain()
         await self.publication.stop()
         self.status.stop()
         self.authorities.stop()
@@ -153,4 +177,5 @@ def build_core(
         publication=publication,
         certificates=Certificates(database),
         urls=urls,
+        process=f"{root.server.node_name}-{os.getpid()}-{random.randbytes(3).hex()}",  # 64 characters at most
     )

@@ -9,7 +9,6 @@ from typing import ClassVar
 from twisted.internet.defer import maybeDeferred
 from twisted.logger import Logger
 
-from cspd.authority.issuance import IssuancePipeline
 from cspd.config.configuration import Configuration
 from cspd.config.problems import ConfigurationRefused, Problem
 from cspd.daemon.core import Core
@@ -95,16 +94,6 @@ def _job_faults(jobs: Sequence[Job]) -> Iterator[str]:
 
 def _services(configuration: Configuration, core: Core) -> Services:
     server = configuration.root.server
-    issuance = IssuancePipeline(
-        clock=core.clock,
-        random=core.random,
-        database=core.database,
-        keys=core.keys,
-        authorities=core.authorities,
-        profiles=configuration.profiles,
-        audit=core.audit,
-        urls=core.urls,
-    )
     return Services(
         reactor=core.reactor,
         clock=core.clock,
@@ -112,14 +101,15 @@ def _services(configuration: Configuration, core: Core) -> Services:
         database=core.database,
         keys=core.keys,
         authorities=core.authorities,
-        issuance=issuance,
+        issuance=core.issuance(configuration.profiles),
         revocation=core.revocation,
         status=core.status,
         publication=core.publication,
         certificates=core.certificates,
         profiles=configuration.profiles,
         audit=core.audit,
-        public=PublicAddress(http=server.http_url, https=server.https_url),
+        public=PublicAddress(http=server.http_url, https=server.https_url, trust_anchor=configuration.trust_anchor),
         tenants=frozenset(configuration.root.tenants.ids),
+        process=core.process,
         demo=configuration.is_demo,
     )

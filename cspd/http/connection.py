@@ -35,7 +35,8 @@ PIPELINED_IN_ONE_TURN = 16
 SENT_TOGETHER = 65536
 """Octets of answers to one client that may wait for the end of a turn once there are several of them."""
 LINGER = 2.0
-"""Seconds for which a refused client may go on sending, so that it reads the refusal and not a reset connection."""
+"""Seconds for which a refused client may go on sending, so that it reads the refusal and not a reset connection; and
+for which an idle TLS client may answer our close_notify."""
 
 
 class State(Enum):
@@ -141,7 +142,7 @@ class HTTPConnection(Protocol):
         """Take no further request; an idle connection closes at once."""
         self._closes = True
         if self._state is _IDLE:
-            self._end()
+            self._end_idle()
 
     def abort(self) -> None:
         """Close without ceremony."""
@@ -155,7 +156,7 @@ class HTTPConnection(Protocol):
         elif self._state is _ANSWERING:
             self._refuse(refusal(503, "the answer took too long"))
         elif self._state is _IDLE:
-            self._end()
+            self._end_idle()
         else:
             self.abort()
 
@@ -391,6 +392,14 @@ class HTTPConnection(Protocol):
         if self.factory.access_log is not None:
             self.factory.access_log(request, response, self.factory.seconds() - self._started if request else 0.0)
         self._end(lingers=True)
+
+    def _end_idle(self) -> None:
+        """Close where nothing is under way.
+
+        A client that keeps an idle TLS connection in its pool may not hear our close_notify for a long time, and need
+        not be waited for (RFC 8446, 6.1).
+        """
+        self._end(lingers=self._is_secure)
 
     def _end(self, *, lingers: bool = False) -> None:
         """Close once what was written is out; abort if that takes too long.

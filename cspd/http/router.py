@@ -21,6 +21,8 @@ ENROLLMENT_HEADER_BYTES = 16384
 
 _REMEMBERED = 1024
 """How many paths with variable parts are remembered: status requests come to few URLs, again and again."""
+_LONGEST_REMEMBERED = 512
+"""Characters of a path that is remembered: its sender must not fill our memory with it."""
 
 
 class RouteConflict(ValueError):
@@ -112,9 +114,10 @@ class Router:
         allowed: set[str] = set()
         match = self._walk(self._root, method, raw, _decoded(raw) if "%" in path else raw, 0, (), allowed)
         if match is not None:
-            if len(self._lately) >= _REMEMBERED:
-                self._lately.clear()
-            self._lately[method, path] = match
+            if len(path) <= _LONGEST_REMEMBERED:
+                if len(self._lately) >= _REMEMBERED:
+                    self._lately.clear()
+                self._lately[method, path] = match
             return match
         if allowed:
             raise MethodNotAllowed(allowed | {"OPTIONS"})

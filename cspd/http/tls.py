@@ -229,7 +229,7 @@ def _read_certificates(file: Path, problems: list[TLSProblem]) -> list[x509.Cert
         return []
     try:
         return x509.load_pem_x509_certificates(pem)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         problems.append(TLSProblem(str(file), "is not a PEM file of certificates (-----BEGIN CERTIFICATE-----)"))
         return []
 

@@ -1,9 +1,9 @@
 """Runs jobs at the moments of their schedules, each moment once over all nodes.
 
 Every node waits for the next moment, then all try to claim it in the store (:mod:`cspd.jobs.leases`); the one that wins
-runs the job and renews its lease meanwhile. The others look again when that lease would end: if its owner died, one of
-them takes over and runs the moment again, so that a job must bear being run twice. Moments that pass while nobody runs
-(downtime, or a run that takes longer than the period) are made up for by one run.
+runs the job and renews its lease meanwhile. The others look again at the next moment, or when that lease would end: if
+its owner died, one of them takes over and runs the moment again, so that a job must bear being run twice. Moments that
+pass while nobody runs (downtime, or a run that takes longer than the period) are made up for by one run.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class _ScheduledJob:
         now = self._clock.now()
         if seen.is_held(now):
             assert seen.lease_until is not None
-            return seen.lease_until
+            return min(seen.lease_until, self._cron.next_after(now))
         due = self._due(seen, now)
         if due > now:
             return due
@@ -162,8 +162,8 @@ class _ScheduledJob:
             self.failures += 1
             outcome = f"failed: {type(error).__name__}"
             self._log.failure("job {job} failed, due {due}", job=self._job.name, due=due.isoformat())
-        finally:
-            await keeper.stop()
+        # Not in a finally: a coroutine that is thrown away (GeneratorExit) must not wait for anything any more.
+        await keeper.stop()
         await self._release(outcome)
 
     async def _release(self, outcome: str) -> None:

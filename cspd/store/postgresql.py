@@ -75,9 +75,12 @@ class PostgreSQLBackend:
         return None
 
     def failed(self, connection: Connection) -> bool:
-        """See :class:`Backend`. COMMIT of such a transaction is a silent ROLLBACK, which must not pass for durable."""
+        """See :class:`Backend`. COMMIT of such a transaction is a silent ROLLBACK, which must not pass for durable.
+
+        A work that sends no statement leaves the connection idle: psycopg begins with the first one.
+        """
         status: TransactionStatus = driver_connection(connection).info.transaction_status
-        return status is not TransactionStatus.INTRANS
+        return status not in (TransactionStatus.INTRANS, TransactionStatus.IDLE)
 
     def mark(self, connection: Connection) -> None:
         """See :class:`Backend`."""

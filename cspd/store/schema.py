@@ -15,10 +15,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
 from sqlalchemy import URL, Connection, text
 from twisted.logger import Logger
 
-from cspd.refusals import Conflict, Refused
+from cspd.refusals import Conflict, Refused, Unavailable
 from cspd.store.backends import Backend
 from cspd.store.database import choose_backend
 from cspd.store.sqlite import SQLiteBackend, create_file
@@ -51,7 +52,10 @@ def upgrade(url: str | URL) -> None:
     does not answer, Refused when it cannot be used at all.
     """
     backend = choose_backend(url)
-    script = ScriptDirectory(str(_MIGRATIONS))
+    try:
+        script = ScriptDirectory(str(_MIGRATIONS))
+    except CommandError as error:  # it says that the folder is not there, which is not the whole truth
+        raise Unavailable(f"this user cannot read the migrations of the store in {_MIGRATIONS}") from error
     with _transaction(backend) as connection:
         revision = MigrationContext.configure(connection).get_current_revision()
         if revision == script.get_current_head():

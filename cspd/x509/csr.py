@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -23,6 +24,15 @@ MAX_NAMES = 250
 """Values of subjectAltName, and attributes of the subject."""
 
 _SUBJECT_ALT_NAME = x509.SubjectAlternativeName.oid
+_EXTENSION_REQUESTS = ("1.2.840.113549.1.9.14", "1.3.6.1.4.1.311.2.1.14")
+# What the library raises for requests that are none; TypeError for a BIT STRING in a name.
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    x509.InvalidVersion,
+)
 
 
 class CSRError(ValueError):
@@ -51,7 +61,8 @@ def parse_csr(csr_der: bytes) -> CertificationRequest:
     """Read a request and verify its signature.
 
     Extensions are taken from extensionRequest (RFC 2985, 5.4.2) or Microsoft's attribute 1.3.6.1.4.1.311.2.1.14, which
-    has the same value. Attributes that we do not know are ignored, as RFC 2986, 4.1 leaves to the CA.
+    has the same value; a request with two of them is refused, for two readers might take different ones. Attributes
+    that we do not know are ignored, as RFC 2986, 4.1 leaves to the CA.
 
     Raises :class:`CSRError` for anything that is not a request in DER, :class:`CSRSignatureError` for a signature that
     does not fit, and :class:`cspd.x509.public_keys.PublicKeyError` for a key that cannot be read.
@@ -65,9 +76,12 @@ def parse_csr(csr_der: bytes) -> CertificationRequest:
             warnings.simplefilter("ignore")
             subject = csr.subject
             extensions = tuple(csr.extensions)
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, x509.InvalidVersion) as error:
+    except _UNREADABLE as error:
         raise CSRError(f"not a certification request: {error}") from error
     _check_limits(subject, extensions)
+    attributes = _attributes(csr)
+    if sum(attribute.oid.dotted_string in _EXTENSION_REQUESTS for attribute in attributes) > 1:
+        raise CSRError("more than one extensionRequest")
     public_key = _public_key(csr)
     _check_signature(csr)
     names, others = _split(extensions)
@@ -77,7 +91,7 @@ def parse_csr(csr_der: bytes) -> CertificationRequest:
         public_key_der=public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
         subject_alt_names=names,
         extensions=others,
-        challenge_password=_challenge_password(csr),
+        challenge_password=_challenge_password(attributes),
     )
 
 
@@ -138,12 +152,20 @@ def _is_sha1_signature_valid(csr: x509.CertificateSigningRequest) -> bool:
     return True
 
 
-def _challenge_password(csr: x509.CertificateSigningRequest) -> str | None:
-    """The password (RFC 2985, 5.4.1), or None where there is none; text of another encoding counts as none."""
+def _attributes(csr: x509.CertificateSigningRequest) -> tuple[x509.Attribute, ...]:
+    """The attributes; none if one of them has not exactly one value, which the library does not read."""
     try:
-        for attribute in csr.attributes:
-            if attribute.oid == AttributeOID.CHALLENGE_PASSWORD:
+        return tuple(csr.attributes)
+    except ValueError:
+        return ()
+
+
+def _challenge_password(attributes: Iterable[x509.Attribute]) -> str | None:
+    """The password (RFC 2985, 5.4.1), or None where there is none; text of another encoding counts as none."""
+    for attribute in attributes:
+        if attribute.oid == AttributeOID.CHALLENGE_PASSWORD:
+            try:
                 return str(attribute.value, "utf-8")
-    except ValueError:  # an attribute with several values, or not UTF-8
-        return None
+            except UnicodeDecodeError:
+                return None
     return None

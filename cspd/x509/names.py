@@ -67,6 +67,11 @@ class NameSyntaxError(ValueError):
     """The text is not a distinguished name."""
 
 
+def attribute_name(oid: str) -> str:
+    """The alias that names are written with, or the dotted identifier itself."""
+    return _SHORT_NAMES.get(oid, oid)
+
+
 def attribute_type(text: str) -> x509.ObjectIdentifier:
     """The attribute type that an alias (in any case) or a dotted text names; raises :class:`NameSyntaxError`."""
     alias = text.strip().lower()

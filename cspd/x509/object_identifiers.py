@@ -54,6 +54,11 @@ def is_dotted(text: str) -> bool:
     return len(text) <= _MAX_LENGTH and _DOTTED.fullmatch(text) is not None
 
 
+def name_of(oid: str, names: Mapping[str, str]) -> str:
+    """The name that one of ``names`` has for a dotted identifier, or the identifier itself."""
+    return next((name for name, known in names.items() if known == oid), oid)
+
+
 def resolve(text: str, names: Mapping[str, str]) -> str:
     """The dotted form of one of ``names``, or a dotted text itself; raises ValueError that says which names exist."""
     if text in names:

@@ -16,7 +16,7 @@ from protocols.acme.codec import decode_key_change
 from protocols.acme.directories import Directory
 from protocols.acme.errors import ACMEError, ErrorType, Problem
 from protocols.acme.json_text import malformed
-from protocols.acme.jwk import JWK, decode_jwk
+from protocols.acme.jwk import JWK, decode_jwk, require_strong
 from protocols.acme.messages import AccountUpdate, NewAccount
 from protocols.acme.objects import Account
 from protocols.acme.states import AccountStatus
@@ -37,13 +37,15 @@ class Accounts:
     async def create(self, directory: Directory, signed: SignedByKey, message: NewAccount) -> tuple[Account, bool]:
         """The account of the key, made now if there is none; and whether it is new (RFC 8555, 7.3 and 7.3.1).
 
-        Raises accountDoesNotExist when only an existing one is asked for, and unauthorized for a deactivated one.
+        Raises accountDoesNotExist when only an existing one is asked for, unauthorized for a deactivated one, and
+        badPublicKey for a weak key.
         """
         found = await self._database.read(_finder(directory, signed.jwk))
         if found is not None:
             return _require_valid(found), False
         if message.only_return_existing:
             raise ACMEError(ErrorType.ACCOUNT_DOES_NOT_EXIST, "no account has this key")
+        require_strong(signed.jwk)
         account = Account(
             id=self._tokens.object_id(),
             directory=directory.key,
@@ -87,7 +89,7 @@ class Accounts:
     ) -> Account:
         """Give the account another key (RFC 8555, 7.3.5).
 
-        Raises malformed, or 409 with the Location of the account that has the new key.
+        Raises malformed, badPublicKey for a weak key, or 409 with the Location of the account that has the new key.
         """
         account = signed.account
         inner = authentication.inner(signed.jws)
@@ -98,6 +100,7 @@ class Accounts:
             raise malformed("the account in keyChange is not the one that signed the request")
         if decode_jwk(message.old_key).thumbprint != account.thumbprint:
             raise malformed("oldKey is not the key of the account")
+        require_strong(new_key)
 
         def change(connection: Connection) -> None:
             if holder := repository.find_account_by_key(connection, directory.key, new_key.thumbprint):

@@ -160,7 +160,8 @@ def encode_challenge(challenge: Challenge, urls: DirectoryURLs) -> Mapping[str, 
 
 def encode_timestamp(moment: datetime) -> str:
     """RFC 3339 in UTC, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # Not strftime: its %Y has fewer than four digits for the years before 1000, which a client may write.
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def _relevant(authorization: Authorization) -> Sequence[Challenge]:

@@ -127,7 +127,7 @@ class ACMEConfig(Section):
     order_expiry: PositiveDuration = timedelta(days=7)
     """P-ACM-09."""
     authorization_expiry: PositiveDuration = timedelta(days=30)
-    """How long a proof lets an account revoke certificates for its names."""
+    """How long a proof counts: for the order it was made for, and to revoke certificates for its names."""
     nonce_lifetime: PositiveDuration = timedelta(hours=1)
     delete_expired_authorizations: CronExpression = "0 0 * * * *"
     """P-ACM-07."""

@@ -156,9 +156,11 @@ class ACMEEndpoint:
     # Resources, in the order of RFC 8555, 7
 
     async def _directory(self, directory: Directory, request: Request) -> Response:
+        await self._check_read(directory, request)
         return _json(200, encode_directory(directory))
 
     async def _new_nonce(self, directory: Directory, request: Request) -> Response:
+        await self._check_read(directory, request)
         return Response(200 if request.method == "HEAD" else 204)
 
     async def _new_account(self, directory: Directory, request: Request) -> Response:
@@ -242,6 +244,11 @@ class ACMEEndpoint:
         await self._services.revocation.revoke(directory, signed, message, _requester(directory, signed, request))
         return Response(200)
 
+    async def _check_read(self, directory: Directory, request: Request) -> None:
+        """What anybody may GET may also be read by POST-as-GET (RFC 8555, 6.3)."""
+        if request.method == "POST":
+            _require_post_as_get(await self._by_account(directory, request))
+
     async def _by_account(self, directory: Directory, request: Request) -> SignedByAccount:
         return await self._services.authentication.by_account(directory, self._url(request), request.body)
 
@@ -260,15 +267,15 @@ def _requester(directory: Directory, signed: SignedByAccount | SignedByKey, requ
 
 
 def _require_method(request: Request, method: str) -> None:
-    allowed = ("GET", "HEAD") if method == "GET" else ("POST",)
+    allowed = ("GET", "HEAD", "POST") if method == "GET" else ("POST",)
     if request.method not in allowed:
         raise ACMEError(
             ErrorType.MALFORMED,
-            f"the resource takes {' and '.join(allowed)}",
+            f"the resource takes {', '.join(allowed)}",
             status=405,
             headers=((b"allow", ", ".join(allowed).encode("ascii")),),
         )
-    if method == "POST" and request.content_type != JOSE:
+    if request.method == "POST" and request.content_type != JOSE:
         raise ACMEError(ErrorType.MALFORMED, f"the media type of a request is {JOSE} (RFC 8555, 6.2)", status=415)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from cspd.jobs.values import Job
 from cspd.plugin import EnrollmentURL, ProtocolService, Services
-from protocols.acme import tables  # noqa: F401  # the store makes all tables it knows
+from protocols.acme import repository
 from protocols.acme.accounts import Accounts
 from protocols.acme.authentication import Authentication
 from protocols.acme.authorizations import Authorizations
@@ -34,14 +35,23 @@ from protocols.acme.urls import directory_template
 from protocols.acme.validation import Validation
 
 RESUME_VALIDATIONS = "0/10 * * * * *"
-RECOVER_ORDERS = "5/30 * * * * *"
+RECOVER_ORDERS = "5/10 * * * * *"
 DELETE_USED_NONCES = "0 0/10 * * * *"
 """Schedules that nobody needs to configure."""
 
-_COMMANDS = {
-    "certbot": "REQUESTS_CA_BUNDLE=root.pem certbot certonly --standalone --server {url} -d NAME",
-    "lego": "LEGO_CA_CERTIFICATES=root.pem lego --server {url} --email YOU --accept-tos --http -d NAME run",
-}
+_CLIENTS = (
+    (
+        "certbot",
+        "REQUESTS_CA_BUNDLE",
+        "certbot certonly --standalone --agree-tos --register-unsafely-without-email --server {url} -d {name}",
+    ),
+    (
+        "lego",
+        "LEGO_CA_CERTIFICATES",
+        "lego --accept-tos --email you@example.com --server {url} --http -d {name} run",
+    ),
+)
+"""Name, the environment variable that takes a trust anchor, and command."""
 
 
 def build(configuration: ACMEConfig, services: Services) -> ProtocolService:
@@ -54,7 +64,6 @@ def build_with(
 ) -> ProtocolService:
     """The same with other ways to prove control (tests)."""
     tokens = Tokens(services.random)
-    owner = tokens.object_id()  # names this process in leases
     background = Background()
     directories = Directories(
         authorities=services.authorities,
@@ -74,7 +83,7 @@ def build_with(
         reactor=services.reactor,
         background=background,
         challenge_types=challenge_types,
-        owner=owner,
+        owner=services.process,
         lifetime=configuration.authorization_expiry,
         max_concurrent=configuration.max_validations,
     )
@@ -95,7 +104,7 @@ def build_with(
         orders=orders,
         issuance=services.issuance,
         audit=services.audit,
-        owner=owner,
+        owner=services.process,
     )
     authorizations = Authorizations(database=services.database, clock=services.clock, validation=validation)
     resources = Resources(
@@ -131,9 +140,15 @@ def build_with(
     async def recover_orders() -> None:
         await finalization.recover(directories)
 
+    async def take_up() -> None:
+        await services.database.write(
+            lambda connection: repository.end_leases_of_the_dead(connection, services.process)
+        )
+        await validation.resume()
+        await recover_orders()
+
     def start() -> None:
-        background.start(validation.resume(), "resuming validations")
-        background.start(recover_orders(), "recovering orders")
+        background.start(take_up(), "taking up what was broken off")
 
     return ProtocolService(
         routes=endpoint.routes(),
@@ -188,14 +203,20 @@ def _challenge_types(configuration: ACMEConfig, services: Services) -> Sequence[
 
 def _enrollment_urls(configuration: ACMEConfig, services: Services) -> tuple[EnrollmentURL, ...]:
     """One for each tenant, profile and client; the daemon fills in the CAs."""
+    name = "localhost" if services.demo else "NAME"
+    anchor = services.public.trust_anchor
     urls = []
     for tenant in sorted(services.tenants):
         for profile in configuration.profiles:
             url = directory_template(services.public.https, tenant, profile)
-            urls += [
-                EnrollmentURL(
-                    what=f"ACME, {profile}, {client}", url=url, command=command.format(url=url), profile=profile
+            for client, variable, command in _CLIENTS:
+                trust = "" if anchor is None else f"{variable}={shlex.quote(str(anchor))} "
+                urls.append(
+                    EnrollmentURL(
+                        what=f"ACME, {profile}, {client}",
+                        url=url,
+                        command=trust + command.format(url=url, name=name),
+                        profile=profile,
+                    )
                 )
-                for client, command in _COMMANDS.items()
-            ]
     return tuple(urls)

@@ -5,10 +5,10 @@
 2. The core issues. The certificate's record names the order (its requester is ``<account URL> order <order id>``).
 3. The order moves to valid and gets the serial.
 
-A crash between 1 and 2, or 2 and 3, leaves an order in processing whose lease ends. Recovery first looks for a
-certificate that names the order and completes it with that one; only if there is none it issues. So nothing is lost,
-and nothing is issued twice unless a signature takes longer than the lease; then both certificates are on record under
-the order, and an audit event says so.
+A crash between 1 and 2, or 2 and 3, leaves an order in processing whose lease ends (:mod:`protocols.acme.leases`).
+Recovery first looks for a certificate that names the order and completes it with that one; only if there is none it
+issues. So nothing is lost, and nothing is issued twice unless a process stands still for longer than the lease and then
+goes on; then both certificates are on record under the order, and an audit event says so.
 
 A refusal of the core ends the order (processing does not go back to ready in RFC 8555); the names and the account key
 are checked before step 1, so a client that merely sent the wrong CSR may try again.
@@ -36,13 +36,12 @@ from protocols.acme.csr import RequestedCertificate, public_key_sha256, read_csr
 from protocols.acme.directories import Directories, Directory
 from protocols.acme.errors import ACMEError, ErrorType, Problem, from_refusal
 from protocols.acme.jwk import decode_jwk
+from protocols.acme.leases import LEASE, KeptLease
 from protocols.acme.messages import Finalize
 from protocols.acme.objects import Order
 from protocols.acme.orders import Orders
 from protocols.acme.states import OrderStatus
 
-LEASE = timedelta(minutes=2)
-"""How long an issuance may take before another node looks after its order."""
 ANSWER_WITHIN = timedelta(seconds=20)
 """How long the client waits; then it is told that the order is processing, and polls."""
 
@@ -150,19 +149,19 @@ class Finalization:
     async def _issue(
         self, directory: Directory, order: Order, requested: RequestedCertificate, requester: Requester
     ) -> None:
+        request = EnrollmentRequest(
+            ca=directory.ca,
+            profile=directory.profile,
+            requester=requester,
+            csr_der=requested.csr_der,
+            subject=requested.subject,
+            subject_alt_names=requested.subject_alt_names,
+            not_before=order.not_before,
+            not_after=order.not_after,
+        )
         try:
-            outcome = await self._issuance.enroll(
-                EnrollmentRequest(
-                    ca=directory.ca,
-                    profile=directory.profile,
-                    requester=requester,
-                    csr_der=requested.csr_der,
-                    subject=requested.subject,
-                    subject_alt_names=requested.subject_alt_names,
-                    not_before=order.not_before,
-                    not_after=order.not_after,
-                )
-            )
+            async with KeptLease(self._reactor, lambda: self._renew_lease(order)):
+                outcome = await self._issuance.enroll(request)
         except Unavailable as unavailable:
             await self._postpone(order, unavailable)
             return
@@ -179,6 +178,12 @@ class Finalization:
             await self._fail(order, error.problem)
             raise error
         await self._complete(order, outcome)
+
+    async def _renew_lease(self, order: Order) -> None:
+        until = self._clock.now() + LEASE
+        await self._database.write(
+            lambda connection: repository.renew_order_lease(connection, order.id, owner=self._owner, lease_until=until)
+        )
 
     async def _complete(self, order: Order, issued: Issued) -> None:
         if await self._database.write(

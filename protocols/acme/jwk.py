@@ -10,6 +10,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from cspd.x509.public_keys import PublicKeyError, check_strength
 from protocols.acme.errors import ACMEError, ErrorType
 from protocols.acme.json_text import canonical_json, decode_base64url, encode_base64url, malformed
 
@@ -67,6 +68,17 @@ def decode_jwk(value: object) -> JWK:
     if key_type == "OKP":
         return _decode_okp(value)
     raise _bad_public_key("the key type is not RSA, EC or OKP")
+
+
+def require_strong(jwk: JWK) -> None:
+    """Refuse a key whose private half is easily found, before an account gets it; raises badPublicKey.
+
+    Apart from :func:`decode_jwk`, which reads the key of every request, because it takes a millisecond.
+    """
+    try:
+        check_strength(jwk.key)
+    except PublicKeyError as error:
+        raise _bad_public_key(str(error)) from error
 
 
 def _decode_rsa(value: Mapping[str, object]) -> JWK:

@@ -1,7 +1,7 @@
 """Validation in the background: each challenge by one node at a time, resumed when that node dies.
 
-A challenge in processing has a lease while somebody validates it; the owner renews it. A job looks for processing
-challenges without a living lease, so a restart (or a crash) costs a client seconds, not its order.
+A challenge in processing has a lease while somebody validates it (:mod:`protocols.acme.leases`). A job looks for
+processing challenges without a living lease, so a restart (or a crash) costs a client seconds, not its order.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from datetime import timedelta
 from sqlalchemy import Connection
 from twisted.internet.defer import CancelledError, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from cspd.clock import Clock
@@ -22,12 +21,12 @@ from protocols.acme.background import Background
 from protocols.acme.challenges.values import ChallengeType, Target, ValidationFailed
 from protocols.acme.errors import ErrorType, Problem
 from protocols.acme.identifiers import DNS
+from protocols.acme.leases import LEASE, KeptLease
 from protocols.acme.messages import Identifier
 from protocols.acme.objects import Account, Authorization, Challenge
 
-LEASE = timedelta(seconds=30)
-_RENEWALS = 3
-"""How often a lease is renewed while it lasts."""
+WAITING = 10
+"""Challenges that may wait for each that is validated; more stay in the store until the job looks there again."""
 
 
 class Validation:
@@ -55,11 +54,15 @@ class Validation:
         self._owner = owner
         self._lifetime = lifetime
         self._places = DeferredSemaphore(max_concurrent)
+        self._most = (1 + WAITING) * max_concurrent
         self._running: set[str] = set()
 
     def begin(self, directory: str, challenge_id: str) -> None:
-        """Validate a challenge that is in processing; returns at once."""
-        if challenge_id not in self._running:
+        """Validate a challenge that is in processing; returns at once.
+
+        When too many wait already, nothing happens now: without a lease the challenge is one that :meth:`resume` finds.
+        """
+        if challenge_id not in self._running and len(self._running) < self._most:
             self._running.add(challenge_id)
             self._background.start(self._run(directory, challenge_id), f"validation of challenge {challenge_id}")
 
@@ -87,20 +90,14 @@ class Validation:
         if found is None:
             return  # deleted meanwhile
         account, authorization, challenge = found
-        renewal = LoopingCall(self._renew, challenge_id)
-        renewal.clock = self._reactor
-        renewing = renewal.start(LEASE.total_seconds() / _RENEWALS, now=False)
-        renewing.addErrback(lambda failure: self._log.failure("a lease was not renewed", failure=failure))
         try:
-            problem = await self._outcome(account, authorization, challenge)
+            async with KeptLease(self._reactor, lambda: self._take_lease(challenge_id)):
+                problem = await self._outcome(account, authorization, challenge)
         except CancelledError:  # the process stops: another one may go on at once
             await self._database.write(
                 lambda connection: repository.release_challenge(connection, challenge_id, self._owner)
             )
             raise
-        finally:
-            if renewal.running:
-                renewal.stop()
         await self._record(authorization, challenge, problem)
 
     async def _outcome(self, account: Account, authorization: Authorization, challenge: Challenge) -> Problem | None:
@@ -155,9 +152,6 @@ class Validation:
                 connection, challenge_id, owner=self._owner, lease_until=now + LEASE, now=now
             )
         )
-
-    async def _renew(self, challenge_id: str) -> None:
-        await self._take_lease(challenge_id)
 
 
 def _find(connection: Connection, directory: str, challenge_id: str) -> tuple[Account, Authorization, Challenge] | None:

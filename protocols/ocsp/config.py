@@ -54,7 +54,7 @@ class OCSPConfig(Section):
     max_cert_ids: Annotated[int, Field(ge=1, le=10_000)] = 100
     """In one request."""
     cache_entries: Annotated[int, Field(ge=0, le=10_000_000)] = 20_000
-    """Answers held in memory, 1 to 2 KiB each."""
+    """Answers held in memory, 1 to 3 KiB each; those to long requests are not kept."""
     renew_responders: Annotated[str, AfterValidator(_cron)] = "0 17 * * * *"
     """When responder certificates are looked at for renewal: six cron fields, UTC."""
 

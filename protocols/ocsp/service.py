@@ -46,6 +46,9 @@ from protocols.ocsp.messages import (
 )
 from protocols.ocsp.signing import ResponseSigner
 
+MAX_KEPT_REQUEST = 512
+"""Octets of a request whose answer is kept: some eight CertIDs. Who asks more than relying parties do (many CertIDs, a
+requestorName of kilobytes, each time another) gets his answer, and fills no memory with it."""
 LOOK_AGAIN = timedelta(seconds=1)
 """How long a CA's settings are taken as known; the registry promises no more than that."""
 
@@ -179,7 +182,7 @@ class OCSPService:
             )
         )
         answer = Answer(response_der, now, next_update, is_cacheable)
-        if is_cacheable:
+        if is_cacheable and len(request_der) <= MAX_KEPT_REQUEST:
             self._cache.keep(
                 (authority.id, request_der),
                 CachedAnswer(

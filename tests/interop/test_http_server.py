@@ -340,6 +340,7 @@ def test_openssl_gets_no_suite_without_aead(secure: Running) -> None:
     assert s_client(secure.ports[0], "-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA").returncode != 0
 
 
+@pytest.mark.requirement("R-CEG-154")
 @pytest.mark.requirement("R-PLAT-029")
 def test_openssl_gets_the_whole_chain(secure: Running) -> None:
     assert s_client(secure.ports[0], "-showcerts").stdout.count("-----BEGIN CERTIFICATE-----") == 3
@@ -376,6 +377,7 @@ def test_client_certificates_are_asked_for_as_configured(secure: Running, certif
         assert client_certificate(secure, certificates, number, name) == seen, (number, name)
 
 
+@pytest.mark.requirement("R-CEG-155")
 @pytest.mark.requirement("R-PLAT-027")
 def test_reload_during_a_request(secure: Running, certificates: Certificates) -> None:
     """The running request ends under the old certificate; who comes later sees the new one."""

@@ -269,6 +269,7 @@ def self_signed(name: str) -> tuple[bytes, bytes]:
 
 
 @pytest.mark.requirement("R-PLAT-115")
+@pytest.mark.requirement("R-CA-002")
 def test_the_servers_certificate_and_name_are_verified(tmp_path: Path) -> None:
     tls = self_signed("localhost")
     (tmp_path / "issuer.pem").write_bytes(tls[0])

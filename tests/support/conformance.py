@@ -96,18 +96,27 @@ def _cell(text: str) -> str:
     return re.sub(r"(?<!\\)\|", r"\\|", text)
 
 
-def main() -> int:
-    """Write the report; 0 on success, 1 when a test claims an unknown requirement."""
+def main(arguments: Sequence[str] = ()) -> int:
+    """Write the report, or with ``--check`` hold the one that is there against what it should be.
+
+    Gives 0, or 1 when a test claims an unknown requirement or the report is out of date.
+    """
     requirements = load_requirements()
     claims = collect_claims()
     unknown = sorted(set(claims) - set(requirements))
     if unknown:
         print("claimed by tests and not in docs/requirements.toml:", ", ".join(unknown), file=sys.stderr)
         return 1
-    REPORT.write_text(render(requirements, claims))
-    print(REPORT.read_text().splitlines()[5])
+    report = render(requirements, claims)
+    if "--check" in arguments:
+        if REPORT.read_text() != report:
+            print("docs/conformance.md is out of date: make conformance", file=sys.stderr)
+            return 1
+    else:
+        REPORT.write_text(report)
+    print(report.splitlines()[5])
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -7,8 +7,10 @@ with Daemon(tmp_path, changes={"protocols.acme.http01.port": 5002}) as daemon:
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,6 +65,25 @@ class Daemon:
             self.change(changes)
         if start:
             self.start()
+
+    def another_node(self, folder: str = "cspd2") -> Daemon:
+        """A second daemon on the same database: same public URLs and master key, own ports and state; not started.
+
+        What it is asked has to come to its ports; its URLs name the first one.
+        """
+        other = copy.copy(self)
+        other.folder, other.log = self.folder.with_name(folder), self.log.with_name(f"{folder}.log")
+        other.http_port, other.https_port = free_port(), free_port()
+        other._process = None
+        shutil.copytree(self.folder, other.folder, ignore=shutil.ignore_patterns("lock", "admin.sock"))
+        other.change(
+            {
+                "server.node": folder,
+                "listeners.http.endpoint": f"tcp:{other.http_port}:interface=127.0.0.1",
+                "listeners.https.endpoint": f"tcp:{other.https_port}:interface=127.0.0.1",
+            }
+        )
+        return other
 
     @property
     def config(self) -> Path:

@@ -59,6 +59,9 @@ class DatabaseContract:
     def test_the_result_of_a_write_comes_back(self, database: Database, run: Run) -> None:
         assert run(database.write(lambda connection: ("a", count(connection)))) == ("a", 0)
 
+    def test_a_work_may_find_that_there_is_nothing_to_do(self, database: Database, run: Run) -> None:
+        assert run(database.write(lambda connection: "nothing")) == "nothing"
+
     def test_a_work_that_raises_undoes_all_it_wrote(self, database: Database, run: Run) -> None:
         def work(connection: Connection) -> None:
             add_certificate(connection, 1)

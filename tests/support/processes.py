@@ -88,6 +88,11 @@ class Process:
         """Its exit status; subprocess.TimeoutExpired when it goes on."""
         return self._child.wait(seconds)
 
+    def kill(self) -> None:
+        """SIGKILL, and wait for its end."""
+        self._child.kill()
+        self._child.wait(10)
+
     def stop(self, seconds: float = 20) -> None:
         """SIGTERM, and SIGKILL to its group when that does not help."""
         if self.is_running:

@@ -9,16 +9,23 @@ from typing import Any
 
 import click
 
+from cspd.admin.commands.pem import give_pem
 from cspd.admin.invocation import Invocation
 from cspd.authority.values import RevocationReason
 from cspd.keys.values import KeyType
 
 _COLUMNS = ("ca", "type", "state", "key_type", "subject", "not_after")
 _KEY_TYPES = click.Choice([key_type.value for key_type in KeyType])
+_KEY_TYPE_HELP = f"{', '.join(key_type.value for key_type in KeyType)}. [ec-p256]"
 _PEM_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OUTPUT = click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
 _YES = click.option("--yes", is_flag=True, help="Do not ask.")
-_NOT_AFTER = click.option("--not-after", type=click.DateTime(), help="When it expires (UTC).")
+_NOT_AFTER = click.option(
+    "--not-after",
+    type=click.DateTime(),
+    metavar="TIME",
+    help="When it expires: 2030-12-31 or 2030-12-31T12:00:00, UTC.",
+)
 _CA = click.argument("ca", metavar="ORG~CA")
 
 
@@ -30,14 +37,16 @@ def ca() -> None:
 @ca.command()
 @_CA
 @click.option("--subject", required=True, help='The distinguished name, as "CN=Example CA,O=Example,C=DE".')
-@click.option("--key-type", type=_KEY_TYPES, default=KeyType.EC_P256.value, show_default=True)
+@click.option("--key-type", type=_KEY_TYPES, metavar="TYPE", default=KeyType.EC_P256.value, help=_KEY_TYPE_HELP)
 @click.option("--issuer", metavar="CA", help="The id of the root that signs it; without one, this is a root.")
 @click.option("--profile", "profiles", multiple=True, help="A profile it offers; repeat. [issuing CA: required]")
 @click.option("--administrator", "administrators", multiple=True, help="A user; repeat. [you]")
 @click.option("--auditor", "auditors", multiple=True, help="A user who may read; repeat.")
 @_NOT_AFTER
-@click.option("--ocsp/--no-ocsp", "ocsp_enabled", default=True, show_default=True)
-@click.option("--ocsp-key-type", type=_KEY_TYPES, help="The key type of the OCSP responder. [that of the CA]")
+@click.option("--ocsp/--no-ocsp", "ocsp_enabled", default=True, help="Answer OCSP, and say so in certificates. [yes]")
+@click.option(
+    "--ocsp-key-type", type=_KEY_TYPES, metavar="TYPE", help="The key type of the OCSP responder. [that of the CA]"
+)
 @click.option("--crl-days", type=click.IntRange(1), help="Days between CRLs. [made when somebody asks]")
 @click.option("--delta-crl-hours", type=click.IntRange(1), help="Hours between delta CRLs. [none]")
 @click.option("--record-before-signing", is_flag=True, help="Record every signature before it is made.")
@@ -72,7 +81,7 @@ def show(invocation: Invocation, ca: str) -> None:
 @click.pass_obj
 def chain(invocation: Invocation, ca: str, out: Path | None) -> None:
     """Print the certificate of a CA and its issuers, in PEM."""
-    _give_pem(invocation, invocation.run("ca-chain", ca=ca), out)
+    give_pem(invocation, invocation.run("ca-chain", ca=ca), out)
 
 
 @ca.command()
@@ -80,17 +89,21 @@ def chain(invocation: Invocation, ca: str, out: Path | None) -> None:
 @_OUTPUT
 @click.pass_obj
 def csr(invocation: Invocation, ca: str, out: Path | None) -> None:
-    """Print the certificate request of a CA under an external root, in PEM."""
-    _give_pem(invocation, invocation.run("ca-csr", doing="signing the request", ca=ca), out)
+    """Print the certificate request for an external root, in PEM."""
+    give_pem(invocation, invocation.run("ca-csr", doing="signing the request", ca=ca), out)
 
 
 @ca.command("import")
 @_CA
 @click.argument("file", type=_PEM_FILE)
-@click.option("--external-root", is_flag=True, help="FILE is a root whose key is elsewhere; ORG~CA is new.")
+@click.option("--external-root", is_flag=True, help="FILE is a root whose key is elsewhere.")
 @click.pass_obj
 def import_certificate(invocation: Invocation, ca: str, file: Path, external_root: bool) -> None:
-    """Take the certificate that an external root signed for ORG~CA, or register an external root."""
+    """Take a certificate from an external root.
+
+    FILE has, in PEM, the certificate that the root signed for ORG~CA by its request; or with --external-root the root's
+    own, and ORG~CA is how it will be named here.
+    """
     operation = "ca-import-root" if external_root else "ca-import"
     imported = invocation.run(operation, ca=ca, certificate_pem=file.read_text("ascii", "replace"))
     for warning in imported.pop("warnings", ()):
@@ -105,7 +118,10 @@ def import_certificate(invocation: Invocation, ca: str, file: Path, external_roo
 @click.option("--auditor", "auditors", multiple=True, help="All its auditors; repeat.")
 @click.pass_obj
 def edit(invocation: Invocation, /, ca: str, **lists: Any) -> None:
-    """Replace the profiles, administrators or auditors of a CA; what is not given stays."""
+    """Replace profiles, administrators or auditors.
+
+    Each list that is given becomes the whole list; what is not given stays.
+    """
     given: dict[str, Any] = {name: value or None for name, value in lists.items()}
     invocation.output.record(invocation.run("ca-edit", ca=ca, **given))
 
@@ -113,7 +129,7 @@ def edit(invocation: Invocation, /, ca: str, **lists: Any) -> None:
 @ca.command()
 @_CA
 @click.option("--rekey", is_flag=True, help="Make a new key, too; certificates so far stay valid.")
-@click.option("--key-type", type=_KEY_TYPES, help="With --rekey: the type of the new key. [as before]")
+@click.option("--key-type", type=_KEY_TYPES, metavar="TYPE", help="With --rekey: the type of the new key. [as before]")
 @_NOT_AFTER
 @click.pass_obj
 def renew(invocation: Invocation, ca: str, rekey: bool, key_type: str | None, not_after: datetime | None) -> None:
@@ -164,20 +180,13 @@ _changing(
 @_YES
 @click.pass_obj
 def revoke(invocation: Invocation, ca: str, reason: str, yes: bool) -> None:
-    """Revoke all certificates of an issuing CA through its root, and disable it."""
+    """Revoke an issuing CA through its root.
+
+    All certificates that the CA has itself are revoked, and it is disabled.
+    """
     invocation.confirm(f"Revoke the certificates of {ca}? This cannot be undone.", yes=yes)
     invocation.output.record(invocation.run("ca-revoke", ca=ca, reason=reason))
 
 
 def _utc(moment: datetime | None) -> str | None:
     return None if moment is None else moment.replace(tzinfo=UTC).isoformat()
-
-
-def _give_pem(invocation: Invocation, answer: dict[str, Any], out: Path | None) -> None:
-    if out is not None:
-        out.write_text(answer["pem"])
-        invocation.output.text(f"{out} is written.", file=str(out))
-    elif invocation.as_json:
-        invocation.output.record(answer)
-    else:
-        click.echo(answer["pem"], nl=False)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 import click
 
+from cspd.admin.commands.pem import give_pem
 from cspd.admin.invocation import Invocation
 from cspd.authority.values import CertificateState, RevocationReason
 
@@ -18,15 +20,35 @@ _SERIAL = click.argument("serial")
 
 @click.group()
 def cert() -> None:
-    """Look up and revoke issued certificates. SERIAL is hexadecimal, as openssl prints it."""
+    """Issue, look up and revoke certificates. SERIAL is hexadecimal, as openssl prints it."""
+
+
+@cert.command()
+@_CA
+@click.argument("csr", type=click.File("r", encoding="ascii", errors="replace"))
+@click.option("--profile", required=True, help="What kind of certificate.")
+@click.option("--not-after", type=click.DateTime(), help="When it expires (UTC). [as the profile says]")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
+@click.pass_obj
+def issue(
+    invocation: Invocation, ca: str, csr: TextIO, profile: str, not_after: datetime | None, out: Path | None
+) -> None:
+    """Certify a request (PEM).
+
+    CSR is a file, or - for standard input. Gives the certificate and its issuers. Names are taken as requested: you
+    answer for them. This is how a server gets its first TLS certificate.
+    """
+    until = None if not_after is None else not_after.replace(tzinfo=UTC).isoformat()
+    given = {"ca": ca, "profile": profile, "csr_pem": csr.read(), "not_after": until}
+    give_pem(invocation, invocation.run("certificate-issue", doing="signing", **given), out)
 
 
 @cert.command("list")
 @click.argument("ca", metavar="[ORG~CA]", required=False)
 @click.option("--state", type=click.Choice([state.value for state in CertificateState]))
-@click.option("--profile")
+@click.option("--profile", help="Issued by this profile.")
 @click.option("--text", help="Part of the subject or of a name.")
-@click.option("--expires-before", type=click.DateTime(), help="UTC.")
+@click.option("--expires-before", type=click.DateTime(), metavar="TIME", help="2030-12-31 or 2030-12-31T12:00:00, UTC.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many a page.")
 @click.option("--after", help="Where the page before ended.")
 @click.pass_obj
@@ -60,7 +82,9 @@ def show(invocation: Invocation, ca: str, serial: str) -> None:
     default=RevocationReason.UNSPECIFIED.value,
     show_default=True,
 )
-@click.option("--invalidity-date", type=click.DateTime(), help="Since when the key may be compromised (UTC).")
+@click.option(
+    "--invalidity-date", type=click.DateTime(), metavar="TIME", help="Since when the key may be compromised (UTC)."
+)
 @_YES
 @click.pass_obj
 def revoke(

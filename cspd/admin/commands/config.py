@@ -15,7 +15,9 @@ def config() -> None:
 @config.command()
 @click.pass_obj
 def check(invocation: Invocation) -> None:
-    """Report every problem of the conf files; needs no running daemon and changes nothing.
+    """Report every problem of the conf files.
+
+    Needs no running daemon and changes nothing.
 
     Exit status 0 if the daemon would start with them, 1 if not.
     """

@@ -38,7 +38,9 @@ from cspd.refusals import Refused
 )
 @click.pass_obj
 def init(invocation: Invocation, /, folder: Path, demo: bool, **options: Any) -> None:
-    """Make FOLDER an installation of cspd: configuration, random secrets, store.
+    """Make FOLDER an installation.
+
+    Writes the configuration and random secrets, and with --demo a whole PKI.
 
     Refuses a folder that has content; an interrupted run leaves none.
     """

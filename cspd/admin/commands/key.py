@@ -9,7 +9,7 @@ from cspd.admin.invocation import Invocation
 
 @click.group()
 def key() -> None:
-    """Show the private keys that this installation holds."""
+    """Show the private keys, by their public facts."""
 
 
 @key.command("list")

@@ -11,14 +11,17 @@ _COLUMNS = ("name", "administrators", "created_at")
 
 @click.group()
 def org() -> None:
-    """Make organizations, the partitions that hold CAs, and keep their administrators."""
+    """Make organizations, which hold CAs, and join them."""
 
 
 @org.command()
 @click.argument("name")
 @click.pass_obj
 def create(invocation: Invocation, name: str) -> None:
-    """Make an organization: 3 to 14 characters of a-z, 0-9, _ and -. You become its administrator."""
+    """Make an organization; you become its administrator.
+
+    NAME has 3 to 14 of the characters a-z, 0-9, _ and -.
+    """
     invocation.output.record(invocation.run("organization-create", name=name))
 
 
@@ -42,7 +45,10 @@ def join(invocation: Invocation, name: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def leave(invocation: Invocation, name: str, yes: bool) -> None:
-    """Be an administrator of an organization no longer; it and its CAs stay."""
+    """Be an administrator no longer.
+
+    The organization and its CAs stay; its last administrator cannot leave while it has CAs.
+    """
     invocation.confirm(f"Leave {name}?", yes=yes)
     invocation.run("organization-leave", name=name)
     invocation.output.text(f"You administer {name} no longer.", name=name)
@@ -53,5 +59,5 @@ def leave(invocation: Invocation, name: str, yes: bool) -> None:
 @click.argument("users", nargs=-1, required=True)
 @click.pass_obj
 def add_administrator(invocation: Invocation, name: str, users: tuple[str, ...]) -> None:
-    """Make users of this machine administrators of an organization."""
+    """Make users of this machine administrators."""
     invocation.output.record(invocation.run("organization-add-administrators", name=name, users=users))

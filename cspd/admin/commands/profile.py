@@ -9,7 +9,7 @@ from cspd.admin.invocation import Invocation
 
 @click.group()
 def profile() -> None:
-    """Show the certificate profiles; they are data, in files of conf."""
+    """Show the certificate profiles."""
 
 
 @profile.command("list")

@@ -15,7 +15,7 @@ from cspd.config.secrets import MAX_SECRET_BYTES
 
 @click.group()
 def secret() -> None:
-    """Keep secrets that conf refers to by { store = "ID" }."""
+    """Keep the secrets that conf refers to."""
 
 
 @secret.command("set")
@@ -29,7 +29,10 @@ def secret() -> None:
 )
 @click.pass_obj
 def set_secret(invocation: Invocation, secret_id: str, literal: str | None, file: Path | None) -> None:
-    """Keep a secret; without an option, asks for it, or reads it from standard input."""
+    """Keep a secret.
+
+    Without an option, asks for it, or reads it from standard input.
+    """
     if literal is not None and file is not None:
         raise click.UsageError("--from-literal and --from-file exclude each other")
     store = invocation.secret_store()
@@ -70,8 +73,7 @@ def list_secrets(invocation: Invocation) -> None:
 @click.pass_obj
 def delete_secret(invocation: Invocation, secret_id: str, yes: bool) -> None:
     """Forget a secret."""
-    if not yes:
-        click.confirm(f"Forget the secret {secret_id}?", abort=True, err=True)
+    invocation.confirm(f"Forget the secret {secret_id}?", yes=yes)
     try:
         invocation.secret_store().delete(secret_id)
     except (KeyError, ValueError):

@@ -16,7 +16,7 @@ from cspd.config.problems import ConfigurationRefused
 @click.command()
 @click.pass_obj
 def version(invocation: Invocation) -> None:
-    """Show the release, and the mode of the installation that --config names."""
+    """Show the release and the mode."""
     mode = _mode(invocation)
     invocation.show({"version": cspd.__version__, "mode": mode}, f"cspd {cspd.__version__}, {mode}")
 

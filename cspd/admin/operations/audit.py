@@ -44,8 +44,8 @@ class AuditOperations:
     def operations(self) -> Sequence[Operation]:
         """All of them."""
         return (
-            Operation(name="audit-verify", arguments=AuditCheck, run=self.verify),
-            Operation(name="audit-tail", arguments=AuditTail, run=self.tail),
+            Operation(name="audit-verify", arguments=AuditCheck, run=self.verify, only_reads=True),
+            Operation(name="audit-tail", arguments=AuditTail, run=self.tail, only_reads=True),
         )
 
     async def verify(self, arguments: AuditCheck, caller: Caller) -> Any:

@@ -18,6 +18,7 @@ from cspd.authority.management import AuthorityManagement
 from cspd.authority.new_authorities import NewExternalRoot, NewIssuingCA, NewRoot
 from cspd.authority.publication import CRLPublication
 from cspd.authority.renewal import AuthorityRenewal
+from cspd.authority.urls import StatusURLs
 from cspd.authority.values import Authority, CAReference, RevocationReason
 from cspd.clock import Clock
 from cspd.keys.values import KeyType
@@ -96,6 +97,7 @@ class AuthorityOperations:
         management: AuthorityManagement,
         renewal: AuthorityRenewal,
         publication: CRLPublication,
+        urls: StatusURLs,
     ) -> None:
         self._clock = clock
         self._authorities = authorities
@@ -104,6 +106,7 @@ class AuthorityOperations:
         self._management = management
         self._renewal = renewal
         self._publication = publication
+        self._urls = urls
 
     def operations(self) -> Sequence[Operation]:
         """All of them."""
@@ -112,9 +115,9 @@ class AuthorityOperations:
             Operation(name="ca-import-root", arguments=CACertificatePEM, run=self.import_root),
             Operation(name="ca-import", arguments=CACertificatePEM, run=self.import_certificate),
             Operation(name="ca-csr", arguments=CA, run=self.csr),
-            Operation(name="ca-list", arguments=CAFilter, run=self.list),
-            Operation(name="ca-show", arguments=CA, run=self.show),
-            Operation(name="ca-chain", arguments=CA, run=self.chain),
+            Operation(name="ca-list", arguments=CAFilter, run=self.list, only_reads=True),
+            Operation(name="ca-show", arguments=CA, run=self.show, only_reads=True),
+            Operation(name="ca-chain", arguments=CA, run=self.chain, only_reads=True),
             Operation(name="ca-edit", arguments=CAChanges, run=self.edit),
             Operation(name="ca-renew", arguments=CARenewal, run=self.renew),
             Operation(name="ca-crl", arguments=CA, run=self.crl),
@@ -235,7 +238,7 @@ class AuthorityOperations:
         issuer = None
         if authority.issuer_id is not None:
             issuer = str((await self._authorities.by_id(authority.issuer_id)).reference)
-        return views.authority(authority, self._clock.now(), issuer=issuer)
+        return views.authority(authority, self._clock.now(), issuer=issuer, urls=self._urls)
 
 
 def _name(text: str) -> x509.Name:

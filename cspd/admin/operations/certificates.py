@@ -6,21 +6,27 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import Field
 
 from cspd.admin import views
 from cspd.admin.operations.values import Arguments, Caller, Operation
 from cspd.authority.certificates import MAX_PAGE, Certificates, Position
-from cspd.authority.interfaces import Authorities, Revocation
+from cspd.authority.interfaces import Authorities, Issuance, Revocation
 from cspd.authority.values import (
     Authority,
     CAReference,
     CertificateState,
+    EnrollmentRequest,
+    Pending,
     RevocationReason,
     RevocationRequest,
 )
 from cspd.clock import Clock
 from cspd.refusals import Malformed, NotFound
+
+MAX_CSR_CHARACTERS = 65536
 
 
 class CertificateName(Arguments):
@@ -48,6 +54,15 @@ class CertificateRevocation(CertificateName):
     invalidity_date: datetime | None = None
 
 
+class CertificateRequest(Arguments):
+    """A certification request (PKCS#10, PEM), and who shall certify it how."""
+
+    ca: str
+    profile: str
+    csr_pem: str = Field(max_length=MAX_CSR_CHARACTERS)
+    not_after: datetime | None = None
+
+
 class CertificateFilter(Arguments):
     """Which certificates to list, and where the page before ended."""
 
@@ -64,22 +79,50 @@ class CertificateOperations:
     """Runs the operations on certificates."""
 
     def __init__(
-        self, *, clock: Clock, authorities: Authorities, certificates: Certificates, revocation: Revocation
+        self,
+        *,
+        clock: Clock,
+        authorities: Authorities,
+        certificates: Certificates,
+        issuance: Issuance,
+        revocation: Revocation,
     ) -> None:
         self._clock = clock
         self._authorities = authorities
         self._certificates = certificates
+        self._issuance = issuance
         self._revocation = revocation
 
     def operations(self) -> Sequence[Operation]:
         """All of them."""
         return (
-            Operation(name="certificate-list", arguments=CertificateFilter, run=self.list),
-            Operation(name="certificate-show", arguments=CertificateName, run=self.show),
+            Operation(name="certificate-issue", arguments=CertificateRequest, run=self.issue),
+            Operation(name="certificate-list", arguments=CertificateFilter, run=self.list, only_reads=True),
+            Operation(name="certificate-show", arguments=CertificateName, run=self.show, only_reads=True),
             Operation(name="certificate-revoke", arguments=CertificateRevocation, run=self.revoke),
             Operation(name="certificate-hold", arguments=CertificateName, run=self.hold),
             Operation(name="certificate-unhold", arguments=CertificateName, run=self.unhold),
         )
+
+    async def issue(self, arguments: CertificateRequest, caller: Caller) -> Any:
+        """Certify a request: what the administrator asks for has no other proof than the administrator."""
+        issued = await self._issuance.enroll(
+            EnrollmentRequest(
+                ca=CAReference.parse(arguments.ca),
+                profile=arguments.profile,
+                requester=caller.requester,
+                csr_der=_csr_der(arguments.csr_pem),
+                not_after=arguments.not_after,
+            )
+        )
+        if isinstance(issued, Pending):
+            return {"ca": arguments.ca, "pending": issued.request_id}
+        return {
+            "ca": arguments.ca,
+            "serial": format(issued.serial, "X"),
+            "not_after": views.moment(issued.not_after),
+            "pem": views.chain_pem((issued.certificate_der, *issued.chain_der)),
+        }
 
     async def list(self, arguments: CertificateFilter, caller: Caller) -> Any:
         """A page, the latest first, and where the next one begins (R-PLAT-155)."""
@@ -148,8 +191,15 @@ class CertificateOperations:
         try:
             record = await self._certificates.find(authority.id, serial)
         except NotFound:
-            raise NotFound(f"{authority.reference} has issued no certificate {serial:X}") from None
+            raise NotFound(f"{authority.reference} issued no certificate with the serial number {serial:x}") from None
         return views.certificate(record, str(authority.reference), self._clock.now())
+
+
+def _csr_der(text: str) -> bytes:
+    try:
+        return x509.load_pem_x509_csr(text.encode()).public_bytes(Encoding.DER)
+    except ValueError as error:
+        raise Malformed("this is no certification request in PEM") from error
 
 
 def _cursor(position: Position) -> str:

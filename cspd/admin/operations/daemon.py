@@ -45,7 +45,7 @@ class DaemonOperations:
     def operations(self) -> Sequence[Operation]:
         """All of them."""
         return (
-            Operation(name="daemon-status", arguments=NoArguments, run=self.status),
+            Operation(name="daemon-status", arguments=NoArguments, run=self.status, only_reads=True),
             Operation(name="daemon-reload", arguments=NoArguments, run=self.reload),
         )
 

@@ -10,6 +10,7 @@ from cspd.admin import views
 from cspd.admin.operations.values import Caller, NoArguments, Operation
 from cspd.authority.interfaces import Authorities
 from cspd.keys.interfaces import Keys
+from cspd.keys.values import KeyReference
 
 
 class KeyOperations:
@@ -21,11 +22,12 @@ class KeyOperations:
 
     def operations(self) -> Sequence[Operation]:
         """All of them."""
-        return (Operation(name="key-list", arguments=NoArguments, run=self.list),)
+        return (Operation(name="key-list", arguments=NoArguments, run=self.list, only_reads=True),)
 
     async def list(self, arguments: NoArguments, caller: Caller) -> Any:
-        """All keys, and which CA signs with them."""
-        owners: defaultdict[str, list[str]] = defaultdict(list)
+        """All keys, and which CA signs with them, or did before a re-key: it goes on to sign their CRLs."""
+        owners: defaultdict[KeyReference | None, list[str]] = defaultdict(list)
         for authority in await self._authorities.list():
-            owners[str(authority.key)].append(str(authority.reference))
-        return [views.key(each, owners[str(each.reference)]) for each in await self._keys.list()]
+            for key in {authority.key, *(earlier.key for earlier in authority.previous)}:
+                owners[key].append(str(authority.reference))
+        return [views.key(each, owners[each.reference]) for each in await self._keys.list()]

@@ -35,7 +35,7 @@ class OrganizationOperations:
             Operation(name="organization-join", arguments=OrganizationName, run=self.join),
             Operation(name="organization-leave", arguments=OrganizationName, run=self.leave),
             Operation(name="organization-add-administrators", arguments=Administrators, run=self.add_administrators),
-            Operation(name="organization-list", arguments=NoArguments, run=self.list),
+            Operation(name="organization-list", arguments=NoArguments, run=self.list, only_reads=True),
         )
 
     async def create(self, arguments: OrganizationName, caller: Caller) -> Any:

@@ -27,8 +27,8 @@ class ProfileOperations:
     def operations(self) -> Sequence[Operation]:
         """All of them."""
         return (
-            Operation(name="profile-list", arguments=NoArguments, run=self.list),
-            Operation(name="profile-show", arguments=ProfileName, run=self.show),
+            Operation(name="profile-list", arguments=NoArguments, run=self.list, only_reads=True),
+            Operation(name="profile-show", arguments=ProfileName, run=self.show, only_reads=True),
         )
 
     async def list(self, arguments: NoArguments, caller: Caller) -> Any:

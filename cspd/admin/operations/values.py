@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from twisted.logger import Logger
 
+from cspd.audit.events import AuditEvent, AuditLog, Outcome
 from cspd.authority.values import Requester
-from cspd.refusals import Malformed, NotFound
+from cspd.refusals import Malformed, NotFound, Refused, Unavailable
 
 
 class Arguments(BaseModel):
@@ -48,12 +50,17 @@ class Operation:
     arguments: type[Arguments]
     run: Callable[[Any, Caller], Awaitable[Any]]
     """Takes an instance of ``arguments``; gives JSON values; raises refusals."""
+    only_reads: bool = False
+    """Changes nothing: audited only when it is refused or fails."""
 
 
 class Operations:
-    """All operations of the daemon, by name."""
+    """All operations, by name. Every one that is run is audited with its outcome (R-PLAT-080)."""
 
-    def __init__(self, operations: Iterable[Operation]) -> None:
+    _log = Logger()
+
+    def __init__(self, operations: Iterable[Operation], audit: AuditLog) -> None:
+        self._audit = audit
         self._by_name: dict[str, Operation] = {}
         for operation in operations:
             if operation.name in self._by_name:
@@ -68,6 +75,19 @@ class Operations:
     async def run(self, name: str, arguments: Mapping[str, Any], caller: Caller) -> Any:
         """Check the arguments and run the operation; raises NotFound, Malformed, and what the operation raises."""
         operation = self._by_name.get(name)
+        try:
+            result = await self._run(name, operation, arguments, caller)
+        except Refused as refusal:
+            await self._record(name, caller, Outcome.REFUSED, refusal.reason)
+            raise
+        except Exception:
+            await self._record(name, caller, Outcome.FAILED, "internal error")
+            raise
+        if operation is not None and not operation.only_reads:
+            await self._record(name, caller, Outcome.SUCCESS, "")
+        return result
+
+    async def _run(self, name: str, operation: Operation | None, arguments: Mapping[str, Any], caller: Caller) -> Any:
         if operation is None:
             raise NotFound(f"there is no operation {name!r}")
         try:
@@ -75,6 +95,18 @@ class Operations:
         except ValidationError as error:
             raise Malformed("; ".join(_sentence(problem) for problem in error.errors())) from error
         return await operation.run(checked, caller)
+
+    async def _record(self, name: str, caller: Caller, outcome: Outcome, reason: str) -> None:
+        event = AuditEvent(
+            event="command-run",
+            actor=f"cspctl:{caller.user}",
+            outcome=outcome,
+            fields={"operation": name, "reason": reason, "request_id": caller.request_id},
+        )
+        try:
+            await self._audit.record(event)
+        except Unavailable as refusal:  # what was done is done; the answer must not say otherwise
+            self._log.error("audit of {operation} is lost: {reason}", operation=name, reason=refusal.reason)
 
 
 def _sentence(problem: Any) -> str:

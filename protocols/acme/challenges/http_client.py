@@ -24,6 +24,8 @@ from zope.interface import implementer
 from protocols.acme.challenges.addresses import IPAddress
 
 MAX_HEADER_OCTETS = 16 * 1024
+MAX_FRAMING = 8
+"""Octets that may frame one octet of the body (a chunk of its own takes six), beside a header and as much again."""
 USER_AGENT = b"cspd ACME validation"
 
 
@@ -100,7 +102,7 @@ class _Received:
     """What the parser has told so far."""
 
     status: int = 0
-    header_octets: int = 0
+    octets: int = 0
     location: bytes | None = None
     has_length: bool = False
     is_past_headers: bool = False
@@ -128,8 +130,7 @@ class _Exchange(Protocol):
         if self.answer.called:
             return
         received = self._received
-        if not received.is_past_headers:
-            received.header_octets += len(data)
+        received.octets += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
@@ -138,8 +139,11 @@ class _Exchange(Protocol):
                 return
         if received.is_complete or len(received.body) > self._max_body_octets:
             self._finish()
-        elif not received.is_past_headers and received.header_octets > MAX_HEADER_OCTETS:
+        elif not received.is_past_headers and received.octets > MAX_HEADER_OCTETS:
             self._fail(f"the header of the answer has more than {MAX_HEADER_OCTETS} octets")
+        elif received.octets - MAX_FRAMING * len(received.body) > 2 * MAX_HEADER_OCTETS:
+            # Chunk extensions and trailers: the parser keeps a trailer whole, however long its host goes on with it.
+            self._fail("the answer has little but chunk framing")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self.answer.called:
@@ -147,7 +151,7 @@ class _Exchange(Protocol):
         received = self._received
         if received.is_past_headers and not received.has_length and isinstance(reason.value, ConnectionDone):
             self._finish()  # a body that lasts until the connection ends
-        elif received.header_octets:
+        elif received.octets:
             self._fail("the connection was closed within the answer")
         else:
             self._fail("the connection was closed without an answer", may_pass_later=True)

@@ -16,7 +16,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed
+from twisted.internet.error import BindError, ConnectError, ConnectingCancelledError, ConnectionClosed
 from twisted.internet.protocol import DatagramProtocol, Factory, connectionDone
 from twisted.protocols.basic import Int16StringReceiver
 from twisted.python.failure import Failure
@@ -118,7 +118,7 @@ class Resolver:
             query = Query(self._random.getrandbits(16), name, type)
             try:
                 answer = await self._exchange(nameserver, query)
-            except (DeferredTimeout, ConnectError, ConnectionClosed, OSError, DNSMessageError) as error:
+            except (DeferredTimeout, BindError, ConnectError, ConnectionClosed, OSError, DNSMessageError) as error:
                 reasons.append(_describe(error))
                 continue
             if answer.code in (NOERROR, NXDOMAIN):

@@ -26,6 +26,7 @@ from protocols.acme.repository.authorizations import (
     lease_challenge,
     release_challenge,
 )
+from protocols.acme.repository.leases import end_leases_of_the_dead
 from protocols.acme.repository.orders import (
     abandoned_orders,
     begin_processing,
@@ -38,6 +39,7 @@ from protocols.acme.repository.orders import (
     insert_order,
     lease_processing_order,
     postpone_order,
+    renew_order_lease,
 )
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "deactivate_authorization",
     "delete_expired_authorizations",
     "delete_expired_orders",
+    "end_leases_of_the_dead",
     "fail_order",
     "find_account",
     "find_account_by_key",
@@ -67,6 +70,7 @@ __all__ = [
     "lease_processing_order",
     "postpone_order",
     "release_challenge",
+    "renew_order_lease",
     "set_contact",
     "set_key",
 ]

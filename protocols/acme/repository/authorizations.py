@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, or_, select, update
 
 from protocols.acme.objects import Account, Authorization, Challenge, StoredProblem
-from protocols.acme.repository.moves import all_valid, move_authorization, move_challenge, move_order
+from protocols.acme.repository.moves import all_valid, earliest_end, move_authorization, move_challenge, move_order
 from protocols.acme.repository.orders import fail_order
 from protocols.acme.repository.rows import authorization_of, one_order
 from protocols.acme.states import (
@@ -121,7 +121,9 @@ def challenge_succeeded(
         return True  # deactivated meanwhile: the proof changes nothing
     if order is not None and order.status is OrderStatus.PENDING and all_valid(connection, order.authorization_ids):
         require_move(OrderStatus.PENDING, OrderStatus.READY)
-        connection.execute(move_order(order.id, OrderStatus.PENDING, OrderStatus.READY))
+        # An order whose authorization has expired is invalid (RFC 8555, 7.1.6): so it lasts no longer than they all do.
+        lasts_until = min(order.expires_at, earliest_end(connection, order.authorization_ids))
+        connection.execute(move_order(order.id, OrderStatus.PENDING, OrderStatus.READY).values(expires_at=lasts_until))
     return True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Update, and_, select, update
@@ -58,3 +59,10 @@ def all_valid(connection: Connection, authorization_ids: Sequence[str]) -> bool:
     """Whether every one of these authorizations exists and is valid."""
     statuses = connection.scalars(select(_authorizations.status).where(_authorizations.id.in_(authorization_ids))).all()
     return len(statuses) == len(authorization_ids) and set(statuses) == {AuthorizationStatus.VALID.value}
+
+
+def earliest_end(connection: Connection, authorization_ids: Sequence[str]) -> datetime:
+    """When the first of these authorizations expires; they exist."""
+    query = select(_authorizations.expires_at).where(_authorizations.id.in_(authorization_ids))
+    ends: Sequence[datetime] = connection.scalars(query).all()
+    return min(ends)

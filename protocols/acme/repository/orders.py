@@ -106,6 +106,15 @@ def lease_processing_order(
     return changed.rowcount == 1
 
 
+def renew_order_lease(connection: Connection, id: str, *, owner: str, lease_until: datetime) -> None:
+    """Keep an order in processing for longer, if it is ours."""
+    connection.execute(
+        update(acme_orders)
+        .where(_orders.id == id, _orders.status == OrderStatus.PROCESSING.value, _orders.lease_owner == owner)
+        .values(lease_until=lease_until)
+    )
+
+
 def abandoned_orders(connection: Connection, now: datetime) -> Sequence[Order]:
     """Orders in processing whose lease has ended, oldest first."""
     statement = (

@@ -269,7 +269,9 @@ class FakeChallenge:
 class Server:
     """Everything that a test of the whole protocol needs."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *, public: PublicAddress | None = None, demo: bool = False, **settings: Any) -> None:
+        self.public = public or PublicAddress(http="http://pki.example.com", https=PUBLIC)
+        self.demo = demo
         self.clock = FrozenClock()
         self.reactor = TwistedClock()
         self.database = InlineDatabase()
@@ -296,8 +298,10 @@ class Server:
             certificates=self.ca,
             profiles={},
             audit=self.audit,
-            public=PublicAddress(http="http://pki.example.com", https=PUBLIC),
+            public=self.public,
             tenants=frozenset({"tenant1"}),
+            demo=self.demo,
+            process=f"process-{seed}",
         )
         return factory.build_with(self.settings, services, (self.http01, self.dns01))
 

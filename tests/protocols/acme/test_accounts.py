@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tests.protocols.acme.client import PUBLIC, Answer, Client, algorithm_of, jwk_of, jws
 from tests.protocols.acme.server import Server
@@ -147,3 +147,13 @@ def test_a_key_change_is_not_signed_by_a_bare_key() -> None:
     server = Server()
     client = server.client()
     assert client.post("key-change", {}, uses_jwk=True).error == (400, "malformed")
+
+
+def test_a_weak_key_gets_no_account() -> None:
+    """Whoever finds the private half has the account and all that it proved."""
+    server = Server()
+    weak = rsa.generate_private_key(3, 2048)
+    assert Client(server.web, weak).register().error == (400, "badPublicKey")
+    client = server.client()
+    assert _change_key(client, weak).error == (400, "badPublicKey")
+    assert client.get(str(client.kid)).status == 200, "the old key still holds"

@@ -101,8 +101,12 @@ CASES: dict[str, tuple[Case, int, str]] = {
     "clear text": (raw("GET", "directory", is_secure=False), 403, "malformed"),
     "GET of a resource": (raw("GET", "new-order"), 405, "malformed"),
     "PUT of a resource": (raw("PUT", "new-order"), 405, "malformed"),
-    "POST of the directory": (raw("POST", "directory"), 405, "malformed"),
-    "POST of new-nonce": (raw("POST", "new-nonce"), 405, "malformed"),
+    "PUT of the directory": (raw("PUT", "directory"), 405, "malformed"),
+    "DELETE of new-nonce": (raw("DELETE", "new-nonce"), 405, "malformed"),
+    "POST of the directory with a payload": (post("directory", {}), 400, "malformed"),
+    "POST of new-nonce without a JWS": (raw("POST", "new-nonce"), 400, "malformed"),
+    "POST of new-nonce with another media type": (
+        raw("POST", "new-nonce", content_type="application/json"), 415, "malformed"),
     "media type json": (raw("POST", "new-order", content_type="application/json"), 415, "malformed"),
     "no media type": (raw("POST", "new-order", content_type=""), 415, "malformed"),
     "oversized body": (raw("POST", "new-order", b"x" * 200_000), 413, "malformed"),
@@ -212,6 +216,14 @@ def test_a_bad_request_has_its_exact_answer(name: str) -> None:
     assert not server.ca.requests, "nothing reached the CA"
 
 
+@pytest.mark.requirement("R-CEG-003")
+def test_the_tenant_is_compared_with_case() -> None:
+    server = Server()
+    client = server.client()
+    assert at("tenant1/demo~issuing/privatessl-tls-server")(server, client).status == 200
+    assert at("Tenant1/demo~issuing/privatessl-tls-server")(server, client).error == (404, "malformed")
+
+
 @pytest.mark.requirement("R-CEG-015")
 def test_clear_text_is_refused() -> None:
     server = Server()
@@ -254,7 +266,7 @@ def test_a_short_account_key_is_refused() -> None:
 def test_a_method_that_is_not_allowed_names_the_one_that_is() -> None:
     server = Server()
     assert server.web.send("GET", f"{PUBLIC}{PREFIX}/new-order").header(b"allow") == "POST"
-    assert server.web.send("POST", f"{PUBLIC}{PREFIX}/directory").header(b"allow") == "GET, HEAD"
+    assert server.web.send("PUT", f"{PUBLIC}{PREFIX}/directory").header(b"allow") == "GET, HEAD, POST"
 
 
 def test_an_unexpected_failure_tells_its_reference_only() -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
@@ -37,6 +38,7 @@ from protocols.acme.challenges.resolver import (
     system_nameservers,
 )
 from protocols.acme.challenges.values import Target, ValidationFailed
+from tests.support.running import result_of
 
 TARGET = Target(name="www.example.com", token="token", key_authorization="token.thumbprint")
 QUERY = Query(7, name_of("www.example.com"), TXT)
@@ -245,8 +247,6 @@ def test_the_nameservers_of_resolv_conf_are_read(tmp_path: Any) -> None:
 
 
 def test_a_name_that_dns_cannot_hold_is_not_asked() -> None:
-    from tests.support.running import result_of
-
     resolver = Resolver(reactor=None, random=Random(1), nameservers=lambda: [("192.0.2.1", 53)])
     with pytest.raises(NoSuchName):
         result_of(resolver.lookup("a" * 64, TXT))
@@ -262,3 +262,15 @@ def test_a_query_that_is_cancelled_while_it_connects_says_just_that() -> None:
     asking.cancel()
 
     assert ended[0].type is CancelledError
+
+
+def test_a_machine_without_free_ports_is_a_failed_look_up() -> None:
+    """And may have some again at the next try."""
+
+    class Exhausted(MemoryReactorClock):
+        def listenUDP(self, *arguments: Any, **options: Any) -> Any:
+            raise CannotListenError("", 0, OSError("too many open files"))
+
+    resolver = Resolver(reactor=Exhausted(), random=Random(1), nameservers=lambda: [("192.0.2.1", 53)])
+    with pytest.raises(LookupFailed, match="cannot be reached"):
+        result_of(resolver.lookup("www.example.com", TXT))

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from sqlalchemy import select
 from twisted.internet.defer import Deferred
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from cspd.authority.values import Pending
 from cspd.refusals import BadName, BadProofOfPossession, BadPublicKey, Conflict, Unavailable
@@ -258,6 +259,26 @@ def test_an_issuance_that_takes_long_is_answered_with_processing() -> None:
     assert client.get(order["url"]).json["status"] == "valid"
 
 
+def test_a_refusal_that_comes_after_the_answer_is_no_error_of_ours() -> None:
+    """The order tells of it; a traceback in the log would cry wolf."""
+    events: list[LogEvent] = []
+    server = Server()
+    client = server.client()
+    order = server.ready_order(client)
+    server.ca.hold = Deferred()
+    start_finalize(server, client, order)
+    server.reactor.advance(20)
+    server.ca.refusal = BadName("not that name")
+    globalLogPublisher.addObserver(events.append)
+    try:
+        server.ca.hold.callback(None)
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    assert client.get(order["url"]).json["error"]["detail"] == "not that name"
+    assert not [event for event in events if "log_failure" in event]
+    assert "not that name" in "".join(formatEvent(event) for event in events)
+
+
 def crash(server: Server, client: Client) -> None:
     """Another process takes over after the lease."""
     server.ca.hold = server.ca.hold_after = None
@@ -300,7 +321,48 @@ def test_a_living_issuance_is_left_alone() -> None:
     order = server.ready_order(client)
     server.ca.hold = Deferred()
     start_finalize(server, client, order)
-    server.clock.advance(timedelta(minutes=1))
+    server.clock.advance(timedelta(seconds=29))
+    server.run_job("acme-recover-orders")
+    assert len(server.ca.requests) == 1
+
+
+def test_the_successor_on_sqlite_goes_on_at_once() -> None:
+    """One process at a time uses the store: a lease of another one is a dead one's."""
+    server = Server()
+    client = server.client()
+    order = server.ready_order(client)
+    server.ca.hold = Deferred()
+    start_finalize(server, client, order)
+    server.ca.hold = None
+    server.restart()
+    client.web = server.web
+    assert server.service.start is not None
+    server.service.start()
+    assert client.get(order["url"]).json["status"] == "valid"
+    assert issued(server) == 1
+
+
+def test_a_reload_leaves_a_living_issuance_alone() -> None:
+    server = Server()
+    client = server.client()
+    order = server.ready_order(client)
+    server.ca.hold = Deferred()
+    start_finalize(server, client, order)
+    server.service = server.build()
+    assert server.service.start is not None
+    server.service.start()
+    assert len(server.ca.requests) == 1
+
+
+def test_a_slow_issuance_keeps_its_lease() -> None:
+    server = Server()
+    client = server.client()
+    order = server.ready_order(client)
+    server.ca.hold = Deferred()
+    start_finalize(server, client, order)
+    for _ in range(12):
+        server.clock.advance(timedelta(seconds=10))
+        server.reactor.advance(10)
     server.run_job("acme-recover-orders")
     assert len(server.ca.requests) == 1
 

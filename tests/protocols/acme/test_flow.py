@@ -96,3 +96,13 @@ def test_a_nonce_is_had_by_head_and_by_get() -> None:
     head, get = server.web.send("HEAD", url), server.web.send("GET", url)
     assert (head.status, get.status) == (200, 204)
     assert head.header(b"replay-nonce") != get.header(b"replay-nonce")
+
+
+def test_directory_and_nonce_are_read_by_post_as_get_too() -> None:
+    """RFC 8555, 6.3: in addition to GET."""
+    client = Server().client()
+    directory = client.get("directory")
+    assert (directory.status, directory.json["newNonce"]) == (200, f"{client.base}/new-nonce")
+    nonce = client.get("new-nonce")
+    assert (nonce.status, nonce.body) == (204, b"")
+    assert nonce.header(b"replay-nonce")

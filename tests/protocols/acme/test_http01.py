@@ -248,7 +248,7 @@ def test_a_redirect_is_resolved_and_judged_again() -> None:
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "224.0.0.1",
-     "255.255.255.255", "240.0.0.1", "192.0.0.1", "198.18.0.1"],
+     "255.255.255.255", "240.0.0.1", "192.0.0.1", "192.0.0.8", "192.88.99.1", "198.18.0.1"],
 )  # fmt: skip
 def test_special_addresses_are_not_connected_to(address: str) -> None:
     validation = Validation(FakeHTTP(GOOD), FakeResolver([address]), allowed=())
@@ -260,7 +260,8 @@ def test_special_addresses_are_not_connected_to(address: str) -> None:
 @pytest.mark.parametrize(
     "address",
     ["::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::a00:1",
-     "2002:7f00:1::", "2001:db8::1", "fd00:ec2::254"],
+     "2002:7f00:1::", "2001:db8::1", "fd00:ec2::254", "::127.0.0.1", "::ffff:0:127.0.0.1", "64:ff9b:1::a00:1",
+     "fec0::1", "3fff::1", "5f00::1"],
 )  # fmt: skip
 def test_special_ipv6_addresses_are_not_permitted(address: str) -> None:
     assert not AddressRules(()).permit(ipaddress.ip_address(address))

@@ -105,6 +105,34 @@ def test_an_endless_header_is_refused(piece: bytes) -> None:
     assert isinstance(exchange.result, FetchFailed)
 
 
+@pytest.mark.requirement("R-CEG-120")
+@pytest.mark.parametrize(
+    ("begins", "piece"),
+    [
+        (b"3\r\nabc\r\n0\r\nX: ", b"y" * 1000),  # one trailer without end
+        (b"3\r\nabc\r\n0\r\n", b"X: y\r\n"),  # trailers without end
+        (b"3;x=", b"y" * 1000),  # a chunk extension without end
+    ],
+)
+def test_endless_chunk_framing_is_refused(begins: bytes, piece: bytes) -> None:
+    """None of it is body, so that the limit of the body does not hold it."""
+    exchange = Exchange(limit=8192)
+    exchange.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + begins)
+    count = 0
+    while exchange.result == "waits":
+        exchange.feed(piece)
+        count += len(piece)
+        assert count < 4 * MAX_HEADER_OCTETS
+    assert isinstance(exchange.result, FetchFailed)
+
+
+def test_a_body_in_chunks_of_one_octet_is_read() -> None:
+    exchange = Exchange(limit=8192)
+    exchange.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    exchange.feed(*[b"1\r\nx\r\n"] * 8192)
+    assert exchange.feed(b"0\r\n\r\n") == Fetched(200, None, b"x" * 8192)
+
+
 @pytest.mark.parametrize(
     ("octets", "reason", "may_pass_later"),
     [

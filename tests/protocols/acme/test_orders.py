@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from twisted.internet.defer import Deferred
 
+from cspd.plugin import PublicAddress
 from protocols.acme.challenges.values import ValidationFailed
 from protocols.acme.errors import ErrorType
 from tests.protocols.acme.client import PUBLIC, Client
@@ -169,6 +171,23 @@ def test_an_order_that_nobody_finishes_becomes_invalid(setting: dict[str, str], 
     assert client.post(ready["finalize"], {"csr": "AAAA"}).error == (403, "orderNotReady")
 
 
+def test_a_ready_order_ends_with_the_first_of_its_authorizations() -> None:
+    """RFC 8555, 7.1.6: an order becomes invalid when an authorization of it expires."""
+    server = Server(authorization_expiry="PT1H")
+    client = server.client()
+    order = server.ready_order(client, "www.example.com")
+    assert order["expires"] == "2026-11-24T13:00:00Z"
+    server.clock.advance(timedelta(hours=1))
+    assert client.get(order["url"]).json["status"] == "invalid"
+    assert client.post(order["finalize"], {"csr": "AAAA"}).error == (403, "orderNotReady")
+
+
+def test_early_years_have_four_digits() -> None:
+    """RFC 3339; a client may ask for any notBefore."""
+    order = Server().client().order("www.example.com", notBefore="0001-02-03T04:05:06.7+00:00").json
+    assert order["notBefore"] == "0001-02-03T04:05:06Z"
+
+
 def test_an_expired_authorization_takes_no_proof() -> None:
     server = Server()
     client = server.client()
@@ -279,6 +298,25 @@ def test_a_stopped_process_gives_its_validations_back() -> None:
     assert client.get(str(order.header(b"location"))).json["status"] == "ready"
 
 
+def test_what_is_too_much_at_once_waits_in_the_store() -> None:
+    """Orders cost their maker nothing; what they make us hold in memory has a bound."""
+    server = Server(max_validations=1)
+    client = server.client()
+    server.http01.wait = Deferred()
+    orders = [client.order("a.example.com") for _ in range(15)]
+    for order in orders:
+        client.post(client.challenge(order.json["authorizations"][0])["url"], {})
+
+    def ready() -> int:
+        return sum(client.get(str(order.header(b"location"))).json["status"] == "ready" for order in orders)
+
+    waiting, server.http01.wait = server.http01.wait, None
+    waiting.callback(None)
+    assert ready() == 11, "one at work and ten that waited"
+    server.run_job("acme-resume-validations")
+    assert ready() == 15
+
+
 def test_a_validator_that_breaks_is_an_internal_error() -> None:
     server = Server()
     client = server.client()
@@ -319,5 +357,15 @@ def test_a_name_of_one_label_can_be_allowed() -> None:
 def test_directories_are_listed_with_a_command() -> None:
     url = f"{PUBLIC}/acme/tenant1/{{ca}}/privatessl-tls-server/directory"
     found = [shown.command for shown in Server().service.enrollment_urls if shown.url == url]
-    assert any(f"certbot certonly --standalone --server {url} -d NAME" in command for command in found)
-    assert any(f"lego --server {url}" in command for command in found)
+    assert found == [
+        f"certbot certonly --standalone --agree-tos --register-unsafely-without-email --server {url} -d NAME",
+        f"lego --accept-tos --email you@example.com --server {url} --http -d NAME run",
+    ]
+
+
+def test_commands_of_the_demo_name_its_trust_anchor_and_a_name_that_works() -> None:
+    public = PublicAddress(http="http://localhost", https=PUBLIC, trust_anchor=Path("/my pki/root.pem"))
+    certbot, lego, *_ = (shown.command for shown in Server(public=public, demo=True).service.enrollment_urls)
+    assert certbot.startswith("REQUESTS_CA_BUNDLE='/my pki/root.pem' certbot certonly ")
+    assert certbot.endswith(" -d localhost")
+    assert lego.startswith("LEGO_CA_CERTIFICATES='/my pki/root.pem' lego ")

@@ -37,6 +37,7 @@ def services_of(world: World, profiles: Any = PROFILES) -> Services:
         audit=world.audit,
         public=PublicAddress(http="http://pki.example", https="https://pki.example"),
         tenants=frozenset(),
+        process="process-1",
     )
 
 

@@ -303,6 +303,23 @@ def test_the_cache_has_its_bound() -> None:
     assert world.post(requests[0]).body != first[0]
 
 
+def test_a_long_request_is_answered_and_not_kept() -> None:
+    """Its sender chooses the bytes that the cache would keep, for each entry kilobytes of them."""
+    keys = LossyKeys()
+    world = World(keys=keys)
+    authority = world.add_ca()
+    world.set_status(authority, 5)
+    short = request_for(authority, 5)
+    name_der = bytes.fromhex("82820200") + b"a" * 512  # dNSName
+    long = codec.encode_request(replace(codec.decode_request(short), requestor_name_der=name_der))
+    many = batch(*[short] * 12)
+    for request, is_kept in ((short, True), (long, False), (many, False)):
+        world.post(request)
+        signatures = keys.signatures
+        assert read(world.post(request).body).response_status is ocsp.OCSPResponseStatus.SUCCESSFUL
+        assert (keys.signatures == signatures) is is_kept
+
+
 def test_next_update_never_outlives_the_responder() -> None:
     world = World()
     authority = world.add_ca(days=30)

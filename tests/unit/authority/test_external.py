@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import timedelta
 from typing import Any
 
@@ -52,6 +53,14 @@ class ForeignRoot:
         return certificate_for(self.key, **{**values, **fields})
 
 
+def changed(pem: str, octets: bytes, instead: bytes) -> str:
+    """The certificate with some octets of its DER replaced."""
+    der = x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
+    assert octets in der
+    text = base64.encodebytes(der.replace(octets, instead)).decode()
+    return f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n"
+
+
 def imported(here: Installation, pem: str) -> ImportedRoot:
     return result_of(here.external.import_root(NewExternalRoot(reference=ROOT, certificate_pem=pem), ALICE))
 
@@ -97,7 +106,7 @@ def test_an_expired_root_is_taken_with_a_warning() -> None:
 
 
 @pytest.mark.requirement("R-CA-021")
-@pytest.mark.parametrize("what", ["der", "nothing", "garbage", "two", "a key", "long", "not ascii"])
+@pytest.mark.parametrize("what", ["der", "nothing", "garbage", "two", "a key", "long", "not ascii", "v10", "bits"])
 def test_only_one_pem_certificate_is_taken(what: str) -> None:
     here = Installation()
     here.make_organization()
@@ -110,6 +119,8 @@ def test_only_one_pem_certificate_is_taken(what: str) -> None:
         "a key": pem.replace("CERTIFICATE", "PRIVATE KEY"),
         "long": pem + " " * 70_000,
         "not ascii": pem + "é",
+        "v10": changed(pem, b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09"),
+        "bits": changed(pem, b"\x0c\x0cOffline Root", b"\x03\x0c\x00ffline Root"),
     }
     with pytest.raises(Malformed):
         imported(here, texts[what])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from cspd.authority.polling import Polling
+from cspd.refusals import Unavailable
 
 
 class Turns:
@@ -45,6 +47,22 @@ def test_a_failure_does_not_end_it() -> None:
     turns.failure = None
     clock.advance(0.5)
     assert turns.count == 3
+
+
+def test_a_store_that_is_away_is_no_traceback() -> None:
+    clock, turns = Clock(), Turns()
+    events: list[LogEvent] = []
+    globalLogPublisher.addObserver(events.append)
+    try:
+        Polling(clock, turns, interval=0.5, what="tests").start()
+        turns.failure = Unavailable("away")
+        clock.pump([0.5, 0.5])
+        turns.failure = None
+        clock.advance(0.5)
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    assert [formatEvent(event) for event in events] == ["cannot read tests: away", "can read tests again"]
+    assert not any("log_failure" in event for event in events)
 
 
 def test_two_turns_never_run_at_once() -> None:

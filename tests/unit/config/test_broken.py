@@ -390,12 +390,18 @@ TABLE = [
         name="files that others may read, in production",
         proves=("R-PLAT-126",),
         edits=(PRODUCTION, (ALLOW[0], ALLOW[1].replace(', "loose-permissions"', ""))),
-        prepare=lambda folder: ((folder / "state").chmod(0o750), (folder / "cspd.toml").chmod(0o644)),
+        prepare=lambda folder: [
+            (folder / name).chmod(mode) for name, mode in (("state", 0o750), ("cspd.toml", 0o644), ("tls.key", 0o640))
+        ],
         report=(
             'FILE: has mode 0644. Run `chmod 0640 FILE`, or allow it: server.allow_insecure = ["loose-permissions"].',
             (
                 "FILE:1: server.state: DIR/state has mode 0750. "
                 'Run `chmod 0700 DIR/state`, or allow it: server.allow_insecure = ["loose-permissions"].'
+            ),
+            (
+                "FILE:21: listeners.https.tls.key: DIR/tls.key has mode 0640. "
+                'Run `chmod 0600 DIR/tls.key`, or allow it: server.allow_insecure = ["loose-permissions"].'
             ),
         ),
     ),

@@ -10,9 +10,11 @@ from typing import Any
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
+from zope.interface import directlyProvides
 
 from cspd.http.config import Limits
 from cspd.http.message import Request, Response, Route
@@ -42,8 +44,10 @@ class Wire(StringTransport):
 class Client:
     """One connection to the server."""
 
-    def __init__(self, factory: HTTPFactory, wire: Wire | None = None) -> None:
+    def __init__(self, factory: HTTPFactory, wire: Wire | None = None, *, is_secure: bool = False) -> None:
         self.wire = wire or Wire()
+        if is_secure:
+            directlyProvides(self.wire, ISSLTransport)
         self.connection = factory.buildProtocol(None)
         self.connection.makeConnection(self.wire)
 
@@ -129,8 +133,8 @@ class Server:
     async def break_down(self, request: Request) -> Response:
         raise ZeroDivisionError("secret detail")
 
-    def connect(self) -> Client:
-        return Client(self.factory)
+    def connect(self, *, is_secure: bool = False) -> Client:
+        return Client(self.factory, is_secure=is_secure)
 
 
 def statuses(data: bytes) -> Sequence[int]:

@@ -214,6 +214,18 @@ def test_closing_connection_that_does_not_drain_is_aborted() -> None:
     assert client.wire.is_aborted
 
 
+def test_idle_tls_client_that_does_not_answer_our_close_is_not_waited_for() -> None:
+    """Clients pool connections, and would hold up a stop until the graceful timeout."""
+    server = Server()
+    client = server.connect(is_secure=True)
+    server.factory.drain()
+    assert client.is_closed
+    pass_time(server, 1)
+    assert not client.wire.is_aborted
+    pass_time(server, 1)
+    assert client.wire.is_aborted
+
+
 def test_short_timeouts_are_met_to_a_quarter() -> None:
     server = Server(limits=Limits(idle_timeout=timedelta(milliseconds=400)))
     client = server.connect()

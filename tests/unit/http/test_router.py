@@ -120,3 +120,14 @@ def test_look_up_visits_a_node_once() -> None:
     router = Router(map(route, templates))
     with pytest.raises(NoRoute):
         router.resolve("GET", "/a" * depth + "/nowhere")
+
+
+def test_long_paths_are_found_and_not_remembered() -> None:
+    """What is remembered was chosen by strangers: few paths, and none of them long."""
+    router = Router([route("/a/{rest:path}")])
+    for number in range(2000):
+        assert router.resolve("GET", f"/a/{number}").parameters == {"rest": str(number)}
+    for number in range(20):
+        router.resolve("GET", "/a/" + "x" * 10_000 + str(number))
+    assert len(router._lately) <= 1024
+    assert all(len(path) <= 512 for _, path in router._lately)

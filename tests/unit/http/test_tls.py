@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -61,6 +62,7 @@ def files(tmp_path: Path) -> Files:
 # Reading and checking.
 
 
+@pytest.mark.requirement("R-CEG-153")
 @pytest.mark.requirement("R-PLAT-021")
 def test_leaf_first_is_accepted(files: Files) -> None:
     for chain in ((SERVER,), (SERVER, ISSUING), (SERVER, ISSUING, ROOT)):
@@ -69,6 +71,7 @@ def test_leaf_first_is_accepted(files: Files) -> None:
         assert credentials.chain == tuple(party.certificate for party in chain[1:])
 
 
+@pytest.mark.requirement("R-CEG-153")
 @pytest.mark.requirement("R-PLAT-021")
 @pytest.mark.parametrize("chain", [(ISSUING, SERVER), (SERVER, ROOT, ISSUING), (SERVER, ROOT), (SERVER, SERVER)])
 def test_wrong_order_is_refused(files: Files, chain: tuple[Party, ...]) -> None:
@@ -80,6 +83,7 @@ def test_chain_without_its_leaf_is_refused(files: Files) -> None:
     assert files.faults(ISSUING, ROOT) == ["the first certificate is a CA's: the server's comes first"]
 
 
+@pytest.mark.requirement("R-CEG-153")
 @pytest.mark.requirement("R-PLAT-021")
 def test_key_of_another_certificate_is_refused(files: Files) -> None:
     (fault,) = files.faults(SERVER, key=ISSUING.key_pem())
@@ -213,6 +217,7 @@ def test_self_signed_is_for_host_names_and_addresses(files: Files) -> None:
     assert load_credentials(section, now=NOW, directory=files.folder).certificate == credentials.certificate
 
 
+@pytest.mark.requirement("R-CEG-155")
 @pytest.mark.requirement("R-PLAT-030")
 def test_expiry_is_that_of_the_first_to_end_and_the_warning_is_configurable() -> None:
     issuer = make("issuing", is_ca=True, days=(-1, 20))
@@ -370,8 +375,11 @@ def test_client_certificate_of_others_is_refused(tmp_path: Path, mode: str) -> N
             shake_hands(tls, show(party))
 
 
-def test_trust_file_has_to_hold_certificates(tmp_path: Path) -> None:
-    (tmp_path / "trust.pem").write_bytes(b"nothing")
+@pytest.mark.parametrize("is_pem", [False, True])
+def test_trust_file_has_to_hold_certificates(tmp_path: Path, is_pem: bool) -> None:
+    der = ISSUING.certificate.public_bytes(Encoding.DER).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09")
+    of_version_10 = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE-----\n"
+    (tmp_path / "trust.pem").write_bytes(of_version_10 if is_pem else b"nothing")
     with pytest.raises(TLSProblems, match=r"trust\.pem: is not a PEM file of certificates"):
         tls_of(tmp_path, client_certificates="required", client_trust="trust.pem")
 

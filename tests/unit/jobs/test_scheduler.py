@@ -94,6 +94,21 @@ def test_of_three_nodes_one_runs_each_moment(house: House) -> None:
     assert [moment for _, moment in house.runs] == [f"12:{minute:02}:00" for minute in range(1, 11)]
 
 
+def test_the_other_node_is_back_at_the_next_moment_though_the_lease_is_longer(house: House) -> None:
+    """It looks while the first one runs the job, which ends soon after and with the first one itself."""
+    one, two = house.node("one"), house.node("two")
+    one.add(house.job("one", "0/10 * * * * *", work=house.slow))
+    two.add(house.job("two", "0/10 * * * * *"))
+    one.start()
+    two.start()
+    house.time.advance(timedelta(seconds=12))
+    assert house.runs == [("one", "12:00:10")]
+    one.stop()
+    house.waiting[0].callback(None)
+    house.time.advance(timedelta(seconds=9))
+    assert house.runs[1:] == [("two", "12:00:20")]
+
+
 def test_nodes_whose_clocks_differ_do_not_run_a_moment_twice(house: House) -> None:
     late = Time()
     late.wall.advance(timedelta(seconds=-3))
@@ -262,3 +277,14 @@ def test_waiting_costs_no_query(house: House) -> None:
     house.time.advance(timedelta(hours=2), step=timedelta(seconds=10))
     assert len(house.time.reactor.getDelayedCalls()) == 1
     assert house.row().last_due == datetime.fromisoformat("2026-11-24T12:00:00+00:00")
+
+
+def test_a_run_that_is_thrown_away_waits_for_nothing(house: House) -> None:
+    """What a stopped reactor leaves behind is closed by the garbage collector, at any moment and in any thread."""
+    node = house.node("a")
+    node.add(house.job("a", work=house.slow))
+    run = node._jobs["acme-clean"]._run(house.time.wall.now())
+    run.send(None)
+    house.database.write = lambda work: Deferred()  # type: ignore[assignment,method-assign]  # a store that hangs
+    house.time.reactor.advance(30)  # and meets a lease that is to be renewed
+    run.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from asn1crypto import csr as asn1_csr
 from asn1crypto.keys import PublicKeyInfo
@@ -102,6 +104,37 @@ def with_microsoft_attribute(csr_der: bytes) -> bytes:
 def test_extensions_come_in_microsofts_attribute_too() -> None:
     request = parse_csr(with_microsoft_attribute(signed(builder().add_extension(SAN, critical=False))))
     assert request.subject_alt_names == tuple(SAN)
+
+
+@pytest.mark.parametrize("is_microsofts", [False, True])
+def test_two_lists_of_extensions_are_refused(is_microsofts: bool) -> None:
+    """We would take the first and another reader the second."""
+    other = x509.SubjectAlternativeName([x509.DNSName("evil.example")])
+    second = signed(builder().add_extension(other, critical=False))
+    if is_microsofts:
+        second = with_microsoft_attribute(second)
+    lists = [
+        asn1_csr.CertificationRequest.load(each)["certification_request_info"]["attributes"].contents
+        for each in (signed(builder().add_extension(SAN, critical=False)), second)
+    ]
+    request = asn1_csr.CertificationRequest.load(second)
+    information = request["certification_request_info"]
+    information["attributes"] = asn1_csr.CRIAttributes(contents=b"".join(sorted(lists)))
+    request["signature"] = KEY.sign(information.dump(), ec.ECDSA(hashes.SHA256()))
+    with pytest.raises(CSRError, match="more than one extensionRequest"):
+        parse_csr(request.dump())
+
+
+@pytest.mark.parametrize("tag", range(1, 31))
+def test_a_name_of_any_string_type_is_read_or_refused(tag: int) -> None:
+    """The library has an exception of its own for a BIT STRING, and policy for what may stand in a certificate."""
+    request = asn1_csr.CertificationRequest.load(signed(builder()))
+    information = request["certification_request_info"]
+    encoded = information.dump().replace(b"\x0c\x0fwww", bytes([tag, 15]) + b"\x00\x01w")
+    request["signature"] = KEY.sign(encoded, ec.ECDSA(hashes.SHA256()))
+    request["certification_request_info"] = asn1_csr.CertificationRequestInfo.load(encoded)
+    with suppress(CSRError):
+        parse_csr(request.dump())
 
 
 def test_a_changed_request_is_not_signed() -> None:
