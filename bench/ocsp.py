@@ -21,6 +21,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from random import SystemRandom
@@ -81,55 +83,66 @@ def pinned(core: int) -> list[str]:
 
 
 def measure(options: argparse.Namespace, folder: Path, port: int, pid: int) -> None:
-    """Rounds of all cases; prints medians and their share of the floor."""
+    """Rounds of all cases; prints medians and their share of the floor, by rate and by the server's processor time."""
     cases = (POST_FLOOR, KEPT_POST, LIVE, GET_FLOOR, KEPT_GET)
-    rates: dict[str, list[float]] = {case: [] for case in cases}
+    rounds: dict[str, list[tuple[float, float]]] = {case: [] for case in cases}
     for case in cases:
-        wrk(options, folder, port, case, 1)  # warm: every serial's answer is kept, the responder is made
+        wrk(options, folder, port, pid, case, 1)  # warm: every serial's answer is kept, the responder is made
     for round_ in range(options.rounds):
         for case in cases:
-            profiler = None
-            if options.profile is not None and case == LIVE and round_ == 0:
-                arguments = [
-                    "--pid",
-                    str(pid),
-                    "--duration",
-                    str(int(options.seconds)),
-                    "--output",
-                    str(options.profile),
-                    "--format",
-                    "raw",
-                ]
-                profiler = subprocess.Popen(
-                    [str(Path(sys.executable).with_name("py-spy")), "record", *arguments], stdout=subprocess.DEVNULL
-                )
-            rates[case].append(wrk(options, folder, port, case, options.seconds))
-            if profiler is not None:
-                profiler.wait()
-    print(f"{'case':24} {'answers/s':>10} {'of floor':>9}  goal")
+            with profiled(pid, options) if case == LIVE and round_ == 0 else nullcontext():
+                rounds[case].append(wrk(options, folder, port, pid, case, options.seconds))
+    print(f"{'case':24} {'answers/s':>10} {'us of CPU':>10} {'of floor':>9} {'by CPU':>7}  goal")
     for case in cases:
-        line = f"{case:24} {statistics.median(rates[case]):10.0f}"
+        rate, cpu = (statistics.median(values) for values in zip(*rounds[case], strict=True))
+        line = f"{case:24} {rate:10.0f} {cpu:10.1f}"
         if case in FLOOR_OF:
             # The share within each round: whatever else the machine does then slows both.
-            floors = rates[FLOOR_OF[case]]
-            share = statistics.median(rate / floor for rate, floor in zip(rates[case], floors, strict=True))
-            line += f" {share:9.1%}  {GOALS[case]:.0%} {'met' if share >= GOALS[case] else 'MISSED'}"
+            pairs = list(zip(rounds[case], rounds[FLOOR_OF[case]], strict=True))
+            share = statistics.median(mine[0] / floor[0] for mine, floor in pairs)
+            by_cpu = statistics.median(floor[1] / mine[1] for mine, floor in pairs)
+            line += f" {share:9.1%} {by_cpu:7.1%}  {GOALS[case]:.0%} {'met' if share >= GOALS[case] else 'MISSED'}"
         print(line)
 
 
-def wrk(options: argparse.Namespace, folder: Path, port: int, case: str, seconds: float) -> float:
-    """Answers a second of one case; every answer must be a 200."""
+@contextmanager
+def profiled(pid: int, options: argparse.Namespace) -> Iterator[None]:
+    """Record the child with py-spy meanwhile, if asked to."""
+    if options.profile is None:
+        yield
+        return
+    py_spy = str(Path(sys.executable).with_name("py-spy"))
+    seconds = str(int(options.seconds))
+    arguments = ["--pid", str(pid), "--duration", seconds, "--output", str(options.profile), "--format", "raw"]
+    with subprocess.Popen([py_spy, "record", *arguments], stdout=subprocess.DEVNULL):
+        yield
+
+
+def cpu_seconds(pid: int) -> float:
+    """What the process has used of the processors so far; as in ``bench/http_floor.py``."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def wrk(
+    options: argparse.Namespace, folder: Path, port: int, pid: int, case: str, seconds: float
+) -> tuple[float, float]:
+    """Answers a second of one case, and microseconds of processor time for each; every answer must be a 200."""
     script = folder / f"{case}.lua"
     script.write_text(LUA.format(path=folder / case))
     load = ["-t1", f"-c{options.connections}", f"-d{max(1, round(seconds))}s", "-s", str(script)]
+    before = cpu_seconds(pid)
     done = subprocess.run(
         [*pinned(1), "wrk", *load, f"http://127.0.0.1:{port}"], check=True, capture_output=True, text=True
     ).stdout
+    used = cpu_seconds(pid) - before
     assert "Non-2xx" not in done, done
     assert "Socket errors" not in done, done
-    match = re.search(r"Requests/sec:\s+([\d.]+)", done)
-    assert match is not None, done
-    return float(match[1])
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", done)
+    count = re.search(r"(\d+) requests in", done)
+    assert rate is not None, done
+    assert count is not None, done
+    return float(rate[1]), used / int(count[1]) * 1e6
 
 
 # In the child.

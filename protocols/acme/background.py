@@ -9,6 +9,9 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from cspd.refusals import Refused
+from protocols.acme.errors import ACMEError
+
 T = TypeVar("T")
 
 
@@ -47,7 +50,10 @@ class Background:
         await DeferredList([_ended(task) for task in tasks])
 
     def _report(self, failure: Failure, what: str) -> None:
-        self._log.failure("{what} failed", failure=failure, what=what)
+        if isinstance(failure.value, (ACMEError, Refused)):  # an answer that came after its client had left
+            self._log.info("{what} was refused: {reason}", what=what, reason=str(failure.value))
+        else:
+            self._log.failure("{what} failed", failure=failure, what=what)
 
 
 def _own(owned: set[Deferred[Any]], work: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:

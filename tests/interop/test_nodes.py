@@ -154,6 +154,7 @@ def test_two_nodes_finalize_one_order_once(nodes: Nodes) -> None:
     assert rows == [(1,)]
 
 
+@pytest.mark.requirement("R-CEG-158")
 def test_each_moment_of_a_job_belongs_to_one_node(nodes: Nodes) -> None:
     def moments() -> list[tuple[object, ...]]:
         return nodes.server.execute(

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from sqlalchemy import select
 from twisted.internet.defer import Deferred
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from cspd.authority.values import Pending
 from cspd.refusals import BadName, BadProofOfPossession, BadPublicKey, Conflict, Unavailable
@@ -256,6 +257,26 @@ def test_an_issuance_that_takes_long_is_answered_with_processing() -> None:
     assert Answer(answers[0]).json["status"] == "processing"
     server.ca.hold.callback(None)
     assert client.get(order["url"]).json["status"] == "valid"
+
+
+def test_a_refusal_that_comes_after_the_answer_is_no_error_of_ours() -> None:
+    """The order tells of it; a traceback in the log would cry wolf."""
+    events: list[LogEvent] = []
+    server = Server()
+    client = server.client()
+    order = server.ready_order(client)
+    server.ca.hold = Deferred()
+    start_finalize(server, client, order)
+    server.reactor.advance(20)
+    server.ca.refusal = BadName("not that name")
+    globalLogPublisher.addObserver(events.append)
+    try:
+        server.ca.hold.callback(None)
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    assert client.get(order["url"]).json["error"]["detail"] == "not that name"
+    assert not [event for event in events if "log_failure" in event]
+    assert "not that name" in "".join(formatEvent(event) for event in events)
 
 
 def crash(server: Server, client: Client) -> None:
