@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import sqlite3
 import stat
@@ -18,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from cspd.admin.cspctl import main
-from tests.support.daemon import Daemon
+from tests.support.daemon import Daemon, needs_other_users
 from tests.support.openssl import RelyingParty
 from tests.support.processes import free_port, program, run, wait_until
 
@@ -309,7 +308,7 @@ def test_socket_is_for_its_owner_alone(pki: PKI) -> None:
     assert stat.S_IMODE((state / "admin.sock").stat().st_mode) == 0o600
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@needs_other_users
 def test_another_user_is_told_who_may(reachable_pki: PKI) -> None:
     """With the daemon up and down, and when not even the conf file can be read."""
     daemon = reachable_pki.daemon
@@ -329,7 +328,7 @@ def test_another_user_is_told_who_may(reachable_pki: PKI) -> None:
     assert as_nobody("ca", "list") == f"cspctl: {closed}"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@needs_other_users
 def test_root_leaves_nothing_of_its_own_in_the_state_of_another_user(reachable_pki: PKI) -> None:
     """Without a daemon root works as the user to whom the state belongs, and the daemon starts as that user after."""
     daemon = reachable_pki.daemon
