@@ -120,6 +120,8 @@ def read_secret_file(file: Path, absent: str) -> bytes:
         raise SecretUnavailable(absent) from None
     except OSError as error:
         raise SecretUnavailable(f"{file} cannot be read: {error.strerror}") from None
+    except ValueError:  # NUL in the path
+        raise SecretUnavailable(f"{str(file)!r} is no path") from None
     if not value:
         raise SecretUnavailable(f"{file} is empty")
     if len(value) > MAX_SECRET_BYTES:
@@ -131,6 +133,6 @@ def looser_than(file: Path, mode: int) -> int | None:
     """The permission bits of ``file`` if they go beyond ``mode``; None if not, or if there is no such file."""
     try:
         found = stat.S_IMODE(file.stat().st_mode)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: NUL in the path
         return None
     return found if found & ~mode & 0o777 else None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cspd.config.configuration import Configuration
 from cspd.config.problems import ConfigurationRefused, Problem
-from cspd.config.secrets import Secrets
+from cspd.config.secrets import Secrets, SecretUnavailable
 from cspd.http.config import ListenerConfig, TLSConfig
 from cspd.http.selfsigned import self_signed
 from cspd.http.tls import Credentials, ServerTLS, TLSProblems, load_credentials
@@ -43,6 +43,13 @@ def load_tls(configuration: Configuration, *, now: datetime) -> Mapping[str, Ser
                 Problem(what=str(problem), key=("listeners", name, "tls"), file=configuration.path)
                 for problem in error.problems
             ]
+        except SecretUnavailable as error:
+            problems.append(
+                Problem(what=str(error), key=("listeners", name, "tls", "passphrase"), file=configuration.path)
+            )
+        except OSError as error:
+            what = f"the self-signed certificate cannot be kept: {error}"
+            problems.append(Problem(what=what, key=("listeners", name, "tls"), file=configuration.path))
     if problems:
         raise ConfigurationRefused(problems)
     return loaded

@@ -221,6 +221,9 @@ def _read(file: Path, problems: list[TLSProblem]) -> bytes | None:
     except OSError as error:
         problems.append(TLSProblem(str(file), f"cannot be read: {error.strerror}"))
         return None
+    except ValueError:  # NUL in the path
+        problems.append(TLSProblem(str(file), "is no path: it holds a NUL"))
+        return None
 
 
 def _read_certificates(file: Path, problems: list[TLSProblem]) -> list[x509.Certificate]:

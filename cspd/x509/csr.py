@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
+from asn1crypto.csr import CertificationRequestInfo
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -61,8 +62,8 @@ def parse_csr(csr_der: bytes) -> CertificationRequest:
     """Read a request and verify its signature.
 
     Extensions are taken from extensionRequest (RFC 2985, 5.4.2) or Microsoft's attribute 1.3.6.1.4.1.311.2.1.14, which
-    has the same value; a request with two of them is refused, for two readers might take different ones. Attributes
-    that we do not know are ignored, as RFC 2986, 4.1 leaves to the CA.
+    has the same value; a request with two of them, or one with two values, is refused, for two readers might take
+    different ones. Attributes that we do not know are ignored, as RFC 2986, 4.1 leaves to the CA.
 
     Raises :class:`CSRError` for anything that is not a request in DER, :class:`CSRSignatureError` for a signature that
     does not fit, and :class:`cspd.x509.public_keys.PublicKeyError` for a key that cannot be read.
@@ -80,7 +81,7 @@ def parse_csr(csr_der: bytes) -> CertificationRequest:
         raise CSRError(f"not a certification request: {error}") from error
     _check_limits(subject, extensions)
     attributes = _attributes(csr)
-    if sum(attribute.oid.dotted_string in _EXTENSION_REQUESTS for attribute in attributes) > 1:
+    if sum(each in _EXTENSION_REQUESTS for each in _attribute_types(csr, attributes)) > 1:
         raise CSRError("more than one extensionRequest")
     public_key = _public_key(csr)
     _check_signature(csr)
@@ -158,6 +159,17 @@ def _attributes(csr: x509.CertificateSigningRequest) -> tuple[x509.Attribute, ..
         return tuple(csr.attributes)
     except ValueError:
         return ()
+
+
+def _attribute_types(csr: x509.CertificateSigningRequest, attributes: Iterable[x509.Attribute]) -> Iterable[str]:
+    """The object identifiers of all attributes, of those too that the library does not read."""
+    if attributes:
+        return [attribute.oid.dotted_string for attribute in attributes]
+    try:
+        information = CertificationRequestInfo.load(csr.tbs_certrequest_bytes)
+        return [attribute["type"].dotted for attribute in information["attributes"]]
+    except (ValueError, TypeError) as error:
+        raise CSRError(f"not a certification request: {error}") from error
 
 
 def _challenge_password(attributes: Iterable[x509.Attribute]) -> str | None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,39 @@ def test_refused_reload_changes_nothing(world: World, old: str, new: str, reason
     assert world.running.deployment is before
     assert world.built == 1
     assert world.jobs.names == ["job-1"]
+
+
+def _passphrase(world: World, reference: str) -> None:
+    world.rewrite('key = "tls.key"\n', f'key = "tls.key"\npassphrase = {reference}\n')
+
+
+def _master_key_goes(world: World) -> None:
+    (world.folder / "state" / "secrets" / "software-master-key").unlink()
+
+
+@pytest.mark.requirement("R-PLAT-007")
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (_master_key_goes, 'keys.software.master_key: no secret "software-master-key" in the secret store'),
+        (partial(_passphrase, reference='{ store = "tls-key" }'), 'tls.passphrase: no secret "tls-key"'),
+        (partial(_passphrase, reference='{ env = "TLS_KEY" }'), "tls.passphrase: the environment variable TLS_KEY"),
+        (partial(_passphrase, reference='{ file = "absent" }'), "tls.passphrase: .*absent does not exist"),
+        (partial(_passphrase, reference='{ file = "state" }'), "tls.passphrase: .*state cannot be read: Is a dir"),
+        (partial(_passphrase, reference='{ file = "a\\u0000b" }'), "tls.passphrase: .* is no path"),
+        (partial(World.rewrite, old='"tls.key"', new='"a\\u0000b"'), "tls.key: .* is no path: it holds"),
+    ],
+    ids=["master key gone", "not in the store", "not in the environment", "no file", "a folder", "NUL", "NUL in a key"],
+)
+def test_reload_without_a_secret_is_refused_in_a_sentence(
+    world: World, change: Callable[[World], None], reason: str
+) -> None:
+    world.start()
+    before = world.running.deployment
+    change(world)
+    with pytest.raises(ConfigurationRefused, match=reason):
+        world.running.reload()
+    assert world.running.deployment is before
 
 
 def test_protocol_that_cannot_be_built_refuses_the_reload(world: World) -> None:
