@@ -7,15 +7,23 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import create_engine
 from twisted.internet.defer import Deferred, DeferredList
 
-from cspd.authority.values import CertificateState, RevocationReason, RevocationRequest
+from cspd.authority.values import (
+    AuthorityState,
+    CertificateState,
+    EnrollmentRequest,
+    RevocationReason,
+    RevocationRequest,
+)
 from cspd.refusals import AlreadyRevoked, Conflict
 from cspd.store import schema
 from cspd.store.database import open_database
 from cspd.store.tables import certificates, status_changes
 from tests.support.authorities import ALICE, ISSUING, Installation, new_root
+from tests.support.issuing import make_csr
 from tests.support.postgresql import postgresql, postgresql_server
 from tests.support.threads import CallQueue
 
@@ -104,6 +112,23 @@ def test_of_two_nodes_that_revoke_the_same_certificate_one_does(nodes: Nodes) ->
     )
     assert sum(isinstance(result, AlreadyRevoked) for result in results) == 15
     assert len(nodes.first.audited("certificate-revoked")) == 1
+
+
+def test_a_ca_that_another_node_disabled_issues_nothing_here(nodes: Nodes) -> None:
+    here, there, run = nodes.first, nodes.second, nodes.calls.result_of
+    here.make_hierarchy()
+    assert there.get(ISSUING).state is AuthorityState.ACTIVE  # and remains so in this node's memory until it polls
+    key = ec.generate_private_key(ec.SECP256R1())
+    order = EnrollmentRequest(
+        ca=ISSUING,
+        profile="tls-server",
+        requester=ALICE,
+        csr_der=make_csr(key, names=[x509.DNSName("a.example")]),
+    )
+    assert run(there.issuance.enroll(order))
+    run(here.management.disable(ISSUING, ALICE))
+    with pytest.raises(Conflict):
+        run(there.issuance.enroll(order))
 
 
 def test_crl_numbers_of_two_nodes_never_repeat(nodes: Nodes) -> None:
