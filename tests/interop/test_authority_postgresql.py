@@ -15,6 +15,7 @@ from cspd.authority.values import (
     AuthorityState,
     CertificateState,
     EnrollmentRequest,
+    PublishedCRL,
     RevocationReason,
     RevocationRequest,
 )
@@ -63,6 +64,10 @@ def nodes(postgresql: str) -> Iterator[Nodes]:
     nodes = Nodes(postgresql)
     yield nodes
     nodes.stop()
+
+
+def serials(crl: PublishedCRL) -> set[int]:
+    return {each.serial_number for each in x509.load_der_x509_crl(crl.crl_der)}
 
 
 def request(serial: int, reason: RevocationReason = RevocationReason.SUPERSEDED) -> RevocationRequest:
@@ -138,6 +143,25 @@ def test_crl_numbers_of_two_nodes_never_repeat(nodes: Nodes) -> None:
         nodes.at_once(nodes.first.publication.publish(issuing), nodes.second.publication.publish(theirs))
     numbers = [each["number"] for each in nodes.first.audited("crl-published")]
     assert sorted(numbers) == list(range(1, 21))
+
+
+def test_full_and_delta_crls_of_two_nodes_share_their_numbers_in_pairs(nodes: Nodes) -> None:
+    here = nodes.first
+    _, issuing = here.make_hierarchy(crl_days=7, delta_crl_hours=6)
+    theirs = nodes.second.get(ISSUING)
+    for serial in range(5, 15):
+        here.issue(issuing, serial)
+        results = nodes.at_once(
+            here.publication.publish(issuing),
+            nodes.second.publication.publish(theirs),
+            here.revocation.revoke(request(serial)),
+        )
+        for full, delta in results[:2]:
+            assert (full.number, full.this_update) == (delta.number, delta.this_update)
+            assert full.status_sequence == delta.status_sequence
+            assert serials(full) == serials(delta)  # all changes are younger than the delta's base
+    published = [(each["number"], each["delta"]) for each in here.audited("crl-published")]
+    assert sorted(published) == [(number, is_delta) for number in range(1, 21) for is_delta in (False, True)]
 
 
 def test_a_change_committed_after_a_later_one_is_not_missed(nodes: Nodes) -> None:

@@ -314,7 +314,7 @@ def test_a_delta_has_the_changes_since_its_base() -> None:
     here.reactor.advance(1)
     delta = current(here, issuing, is_delta=True)
     assert serials(delta) == {2: "removeFromCRL", 3: "keyCompromise"}
-    assert (delta.number, delta.base_number) == (3, 1)
+    assert (delta.number, delta.base_number) == (2, 1)
     assert delta.next_update == delta.this_update + 6 * HOUR * 1.1
     crl = x509.load_der_x509_crl(delta.crl_der)
     indicator = crl.extensions.get_extension_for_class(x509.DeltaCRLIndicator)
@@ -362,7 +362,85 @@ def test_a_delta_that_is_asked_for_first_brings_its_base() -> None:
     here, issuing = scheduled(delta_crl_hours=6)
     here.revoke(issuing, 1)
     delta = current(here, issuing, is_delta=True)
-    assert (delta.number, delta.base_number) == (2, 1)
+    assert (delta.number, delta.base_number) == (1, 1)
+    assert here.publication.cached(issuing) is not None
+
+
+def both(here: Installation, authority: Authority) -> tuple[PublishedCRL, PublishedCRL]:
+    """The full and the delta CRL that are served; nothing is made."""
+    full, delta = (here.publication.cached(authority, is_delta=is_delta) for is_delta in (False, True))
+    assert full is not None
+    assert delta is not None
+    return full, delta
+
+
+def after_a_revocation(here: Installation, issuing: Authority) -> None:
+    here.reactor.advance(1)
+
+
+def at_once(here: Installation, issuing: Authority) -> None:
+    result_of(here.publication.publish(issuing))
+
+
+def by_the_job(here: Installation, issuing: Authority) -> None:
+    here.publication.stop()  # before it came to it
+    result_of(here.publication.publish_due())
+
+
+def because_the_full_one_is_old(here: Installation, issuing: Authority) -> None:
+    here.reactor.advance(1)
+    here.clock.advance(7 * DAY)
+    result_of(here.publication.publish_due())
+
+
+@pytest.mark.parametrize("make", [after_a_revocation, at_once, by_the_job, because_the_full_one_is_old])
+def test_a_full_and_a_delta_made_together_share_number_and_moment(
+    make: Callable[[Installation, Authority], None],
+) -> None:
+    """RFC 5280, 5.2.3; the information is the same: an older full CRL with the delta is the new full one."""
+    here, issuing = scheduled(delta_crl_hours=6)
+    here.revoke(issuing, 1)
+    here.revoke(issuing, 2, RevocationReason.CERTIFICATE_HOLD)
+    result_of(here.publication.publish(issuing))
+    before, _ = both(here, issuing)
+    here.clock.advance(HOUR)
+    here.revoke(issuing, 3)
+    result_of(here.revocation.unhold(ISSUING, 2, ALICE))
+    make(here, issuing)
+    full, delta = both(here, issuing)
+    assert full.number > before.number
+    for field in ("number", "this_update", "status_sequence"):
+        assert getattr(full, field) == getattr(delta, field)
+    assert x509.load_der_x509_crl(full.crl_der).last_update_utc == x509.load_der_x509_crl(delta.crl_der).last_update_utc
+    assert delta.base_number == before.number
+    combined = {**serials(before), **serials(delta)}
+    assert {serial: reason for serial, reason in combined.items() if reason != "removeFromCRL"} == serials(full)
+
+
+def test_a_delta_made_alone_has_a_number_of_its_own() -> None:
+    here, issuing = scheduled(delta_crl_hours=6)
+    result_of(here.publication.publish_due())
+    here.clock.advance(6 * HOUR)
+    result_of(here.publication.publish_due())
+    full, delta = both(here, issuing)
+    assert (full.number, delta.number, delta.base_number) == (1, 2, 1)
+    here.clock.advance(HOUR)
+    result_of(here.publication.publish(issuing))
+    assert [each.number for each in both(here, issuing)] == [3, 3]
+
+
+def test_a_full_and_a_delta_are_stored_both_or_not_at_all() -> None:
+    here, issuing = scheduled(delta_crl_hours=6)
+    there = Installation(shares=here)
+    slow = SlowKeys(here)
+    here.crl_issuer._keys = slow  # type: ignore[assignment]
+    ours = Deferred.fromCoroutine(here.publication.publish(issuing))
+    result_of(there.publication.publish(there.get(ISSUING)))
+    slow.waiting[0].callback(None)
+    slow.waiting[1].callback(None)
+    assert [(crl.number, crl.is_delta) for crl in ours.result] == [(2, False), (2, True)]
+    published = [(each["number"], each["delta"]) for each in here.audited("crl-published")]
+    assert published == [(1, False), (1, True), (2, False), (2, True)]
 
 
 def test_each_key_has_its_own_crl() -> None:
