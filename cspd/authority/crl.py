@@ -28,14 +28,11 @@ from sqlalchemy import (
     update,
 )
 
-from cspd.authority.change_feed import last_sequence
+from cspd.authority.change_feed import COMMIT_DELAY, complete_sequence
 from cspd.authority.crl_encoding import encode_revoked
 from cspd.authority.values import CertificateState, PublishedCRL, RevocationReason
 from cspd.refusals import Conflict
 from cspd.store.tables import authorities, authority_certificates, certificates, crls, status_changes
-
-COMMIT_DELAY = timedelta(minutes=5)
-"""How long before a CRL a change may have got its number without being committed yet (see ``change_feed``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +51,7 @@ class CRLContent:
     base_number: int | None
     """Of a delta CRL: the full one that it completes."""
     status_sequence: int
+    """No change up to this one is missing; some above it may be contained."""
     entries: tuple[bytes, ...]
     """Encoded."""
 
@@ -76,7 +74,7 @@ def read_full(connection: Connection, scope: Scope, *, this_update: datetime, in
     more, and until there was a CRL after its end, should CRLs have come late.
     """
     number = _next_number(connection, scope)
-    sequence = last_sequence(connection, scope.authority_id)
+    sequence = complete_sequence(connection, scope.authority_id, now=this_update)
     query = _revoked(scope)
     newest = _newest_full(connection, scope)
     if newest is not None:
@@ -94,7 +92,7 @@ def read_delta(
     removeFromCRL. Raises Conflict if there is no full CRL to complete.
     """
     number = _next_number(connection, scope)
-    sequence = last_sequence(connection, scope.authority_id)
+    sequence = complete_sequence(connection, scope.authority_id, now=this_update)
     base = connection.execute(
         select(crls.c.number, crls.c.status_sequence, crls.c.this_update)
         .where(_in_scope(scope), crls.c.is_delta.is_(False), crls.c.next_update > this_update)

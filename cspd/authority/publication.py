@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from cspd.authority.change_feed import last_sequence
+from cspd.authority.change_feed import complete_sequence, last_sequence
 from cspd.authority.crl import CRLState, Scope, read_newest, read_published, read_state
 from cspd.authority.crl_issuing import CRLIssuer, crl_interval, find_signer, signers
 from cspd.authority.interfaces import Authorities
@@ -74,7 +74,7 @@ class CRLPublication:
         self._memory: dict[_Name, PublishedCRL] = {}
         self._up_to_date: set[_Name] = set()  # known to lack no change; only CAs without a schedule ask
         self._changes = 0
-        self._sequence = -1
+        self._sequences = (-1, -1)
         self._running: dict[_Name, list[Deferred[Sequence[PublishedCRL]]]] = {}
         self._timers: dict[str, Timer] = {}
         self._tasks: set[Deferred[None]] = set()
@@ -269,11 +269,16 @@ class CRLPublication:
             self._memory[name] = crl
 
     async def _poll(self) -> None:
-        newest, sequence = await self._database.read(
-            lambda connection: (read_newest(connection), last_sequence(connection))
+        now = self._clock.now()
+        newest, sequences = await self._database.read(
+            lambda connection: (
+                read_newest(connection),
+                # the second grows when a change commits after a later one
+                (last_sequence(connection), complete_sequence(connection, now=now)),
+            )
         )
-        if sequence != self._sequence:
-            self._sequence = sequence
+        if sequences != self._sequences:
+            self._sequences = sequences
             self._changes += 1
             self._up_to_date.clear()
         numbers = {_Name(scope, is_delta): number for scope, is_delta, number in newest}

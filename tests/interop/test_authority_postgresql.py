@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine
 from twisted.internet.defer import Deferred, DeferredList
 
 from cspd.authority.values import (
+    Authority,
     AuthorityState,
     CertificateState,
     EnrollmentRequest,
@@ -72,6 +74,18 @@ def serials(crl: PublishedCRL) -> set[int]:
 
 def request(serial: int, reason: RevocationReason = RevocationReason.SUPERSEDED) -> RevocationRequest:
     return RevocationRequest(ca=ISSUING, serial=serial, reason=reason, requester=ALICE)
+
+
+def revoke_by_a_dying_node(connection: Connection, authority: Authority, serial: int, now: datetime) -> None:
+    """What a revocation writes; nobody will publish it."""
+    connection.execute(
+        certificates.update()
+        .where(certificates.c.serial == serial)
+        .values(state="revoked", revoked_at=now, revocation_reason="superseded")
+    )
+    connection.execute(
+        status_changes.insert().values(authority_id=authority.id, serial=serial, state="revoked", changed_at=now)
+    )
 
 
 def test_the_whole_life_of_a_ca(nodes: Nodes) -> None:
@@ -174,16 +188,8 @@ def test_a_change_committed_after_a_later_one_is_not_missed(nodes: Nodes) -> Non
     for serial in (5, 6):
         run(there.status.status(issuing.id, serial))
     engine = create_engine(nodes.url.replace("postgresql:", "postgresql+psycopg:"))
-    now = here.clock.now()
     with engine.begin() as connection:
-        connection.execute(
-            certificates.update()
-            .where(certificates.c.serial == 5)
-            .values(state="revoked", revoked_at=now, revocation_reason="superseded")
-        )
-        connection.execute(
-            status_changes.insert().values(authority_id=issuing.id, serial=5, state="revoked", changed_at=now)
-        )
+        revoke_by_a_dying_node(connection, issuing, 5, here.clock.now())
         here.revoke(issuing, 6)
         nodes.poll(there)
         states = [there.status.cached(issuing.id, serial) for serial in (5, 6)]
@@ -192,4 +198,35 @@ def test_a_change_committed_after_a_later_one_is_not_missed(nodes: Nodes) -> Non
     late = there.status.cached(issuing.id, 5)
     assert late is not None
     assert late.state is CertificateState.REVOKED
+    engine.dispose()
+
+
+def test_the_job_publishes_a_change_that_was_committed_while_a_crl_without_it_was_signed(nodes: Nodes) -> None:
+    here, there, run = nodes.first, nodes.second, nodes.calls.result_of
+    _, issuing = here.make_hierarchy(crl_days=7)
+    for serial in (5, 6):
+        here.issue(issuing, serial)
+    engine = create_engine(nodes.url.replace("postgresql:", "postgresql+psycopg:"))
+    keys = there.keys
+
+    class CommittingKeys:
+        async def sign(self, reference: Any, work: Any) -> Any:
+            there.crl_issuer._keys = keys
+            transaction.commit()
+            return await keys.sign(reference, work)
+
+    there.crl_issuer._keys = CommittingKeys()  # type: ignore[assignment]
+    with engine.connect() as connection:
+        transaction = connection.begin()
+        revoke_by_a_dying_node(connection, issuing, 5, here.clock.now())
+        here.revoke(issuing, 6)
+        run(there.publication.publish_due())
+    assert serials(run(there.publication.current(issuing))) == {6}
+    run(here.publication.publish_due())
+    run(there.publication._poll())
+    crl = run(there.publication.current(issuing))
+    assert (crl.number, serials(crl)) == (2, {5, 6})
+    run(here.publication.publish_due())
+    run(there.publication._poll())
+    assert run(there.publication.current(issuing)).number == 2
     engine.dispose()

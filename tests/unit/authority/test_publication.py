@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from twisted.internet.defer import Deferred
 
 from cspd.authority.values import Authority, CAReference, PublishedCRL, RevocationReason
 from cspd.refusals import NotFound, Unavailable
-from cspd.store.tables import crls
+from cspd.store.tables import certificates, crls, status_changes
 from tests.support.authorities import ALICE, ISSUING, ROOT, Installation
 from tests.support.running import result_of
 
@@ -145,6 +145,73 @@ def test_the_job_publishes_what_a_revocation_missed() -> None:
     here.publication.stop()  # before it came to it
     result_of(here.publication.publish_due())
     assert serials(current(here, issuing)) == {1: "superseded"}
+
+
+def change(here: Installation, authority: Authority, serial: int, sequence: int) -> None:
+    """A revocation by a node that dies before it can publish; ``sequence`` is the number that PostgreSQL gave."""
+
+    def work(connection: Connection) -> None:
+        now = here.clock.now()
+        revoked = {"state": "revoked", "revoked_at": now, "revocation_reason": "superseded"}
+        connection.execute(certificates.update().where(certificates.c.serial == serial).values(**revoked))
+        connection.execute(
+            status_changes.insert().values(
+                sequence=sequence, authority_id=authority.id, serial=serial, state="revoked", changed_at=now
+            )
+        )
+
+    result_of(here.database.write(work))
+
+
+def test_the_job_publishes_what_was_committed_after_a_later_change() -> None:
+    here, issuing = scheduled()
+    change(here, issuing, 1, sequence=1)
+    change(here, issuing, 2, sequence=3)
+    result_of(here.publication.publish_due())
+    assert set(serials(current(here, issuing))) == {1, 2}
+    change(here, issuing, 3, sequence=2)
+    result_of(here.publication.publish_due())
+    assert set(serials(current(here, issuing))) == {1, 2, 3}
+    assert current(here, issuing).number == 2
+    here.clock.advance(HOUR)
+    result_of(here.publication.publish_due())
+    assert current(here, issuing).number == 2
+
+
+def test_the_job_gives_up_a_number_that_was_rolled_back() -> None:
+    here, issuing = scheduled()
+    change(here, issuing, 1, sequence=1)
+    change(here, issuing, 2, sequence=3)
+    for _ in range(60):
+        result_of(here.publication.publish_due())
+        here.clock.advance(timedelta(minutes=1))
+    assert current(here, issuing).number <= 7
+    assert set(serials(current(here, issuing))) == {1, 2}
+
+
+def test_a_missing_number_does_not_concern_a_ca_whose_changes_are_all_below_it() -> None:
+    here, issuing = scheduled()
+    root = here.get(ROOT)
+    here.issue(root, 20)
+    change(here, issuing, 1, sequence=1)
+    result_of(here.publication.publish_due())
+    change(here, root, 20, sequence=3)
+    result_of(here.publication.publish_due())
+    assert current(here, issuing).number == 1
+
+
+def test_without_a_schedule_a_change_committed_after_a_later_one_makes_it_stale() -> None:
+    here, issuing = scheduled(crl_days=None)
+    here.publication.start()
+    change(here, issuing, 1, sequence=1)
+    change(here, issuing, 2, sequence=3)
+    here.reactor.advance(0.5)
+    current(here, issuing)
+    here.reactor.advance(0.5)
+    assert here.publication.cached(issuing) is not None
+    change(here, issuing, 3, sequence=2)
+    here.reactor.advance(0.5)
+    assert set(serials(current(here, issuing))) == {1, 2, 3}
 
 
 def test_one_ca_that_cannot_sign_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
