@@ -20,6 +20,8 @@ from typing import IO, Any, cast
 from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText, formatEvent
 from zope.interface import implementer
 
+from cspd.correlation import REQUEST_ID
+
 SEVERITIES = {"TRACE": 0, "DEBUG": 10, "INFO": 20, "WARN": 30, "ERROR": 40, "FATAL": 50, "OFF": 60}
 """The levels of R-PLAT-074. TRACE is a debug event with the field ``trace`` true."""
 
@@ -78,9 +80,10 @@ def as_json(event: LogEvent) -> str:
         "level": level_of(event),
         "system": str(event.get("log_namespace", "-")),
     }
-    for name in ("event", "request_id"):
-        if event.get(name) is not None:
-            line[name] = str(event[name])
+    if event.get("event") is not None:
+        line["event"] = str(event["event"])
+    if request_id := _request_id(event):
+        line["request_id"] = request_id
     line["message"] = _limited(formatEvent(event))
     if (failure := event.get("log_failure")) is not None:
         line["traceback"] = _limited(failure.getTraceback())
@@ -93,7 +96,8 @@ def as_json(event: LogEvent) -> str:
 
 def as_text(event: LogEvent) -> str:
     """The event as people read it in a terminal."""
-    request = f" [{event['request_id']}]" if event.get("request_id") else ""
+    request_id = _request_id(event)
+    request = f" [{request_id}]" if request_id else ""
     text = eventAsText(event, includeTimestamp=False, includeSystem=False)
     return f"{_time(event)} {level_of(event):5} {event.get('log_namespace', '-')}{request}: {_limited(text.rstrip())}"
 
@@ -148,6 +152,11 @@ class LogWriter:
         """Open the file anew (SIGUSR1, after a log rotation moved it away); nothing for a stream."""
         if self._file is not None:
             self.open(self._file)
+
+
+def _request_id(event: LogEvent) -> str:
+    """Of the call that logs, or of the request during which it logs."""
+    return str(event.get("request_id") or REQUEST_ID.get())
 
 
 def _time(event: LogEvent) -> str:

@@ -133,6 +133,8 @@ class LogConfig(Section):
     level: Level = "INFO"
     levels: Mapping[str, Level] = Field(default_factory=dict)
     """Levels of parts of the server: ``"protocols.acme" = "DEBUG"``."""
+    requests: Literal["none", "failed", "all"] = "failed"
+    """Which answered requests get a line; ``failed`` are those with a status of 400 and above."""
 
 
 class AdminConfig(Section):

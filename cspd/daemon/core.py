@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import URL
 
@@ -82,10 +83,11 @@ class Core:
     urls: StatusURLs
     process: str
     """Names this process in leases, unlike any other that shares the store, now or earlier."""
+    _pipelines: WeakSet[IssuancePipeline] = field(default_factory=WeakSet, init=False)
 
     def issuance(self, profiles: Mapping[str, Profile]) -> IssuancePipeline:
         """The pipeline for these profiles; a reload makes a new one."""
-        return IssuancePipeline(
+        pipeline = IssuancePipeline(
             clock=self.clock,
             random=self.random,
             database=self.database,
@@ -95,6 +97,8 @@ class Core:
             audit=self.audit,
             urls=self.urls,
         )
+        self._pipelines.add(pipeline)
+        return pipeline
 
     @property
     def jobs(self) -> Sequence[Job]:
@@ -111,6 +115,8 @@ class Core:
 
     async def stop(self) -> None:
         """Stop in the opposite order; what was begun is finished."""
+        for pipeline in tuple(self._pipelines):  # a signature that was begun is recorded, also when its client has gone
+            await pipeline.drain()
         await self.publication.stop()
         self.status.stop()
         self.authorities.stop()

@@ -18,6 +18,7 @@ from cspd.config.problems import ConfigurationRefused, Problem
 from cspd.daemon.deployment import Deployment
 from cspd.daemon.listeners import Wanted
 from cspd.daemon.tls import load_tls
+from cspd.http.request_log import RequestLog
 from cspd.http.router import RouteConflict, Router
 from cspd.http.server import HTTPFactory
 from cspd.http.sockets import set_socket_options
@@ -55,6 +56,7 @@ class Serving:
                 return False
         self._http.set_limits(other._http.limits)
         self._http.set_router(other._http.router)
+        self._http.access_log = other._http.access_log
         return True
 
     def tune(self, port: Any) -> None:
@@ -89,6 +91,11 @@ def _encrypted(tls: Any, http: Any, reactor: Any) -> Any:
     return factory
 
 
+def _request_log(configuration: Configuration, listener: str) -> RequestLog | None:
+    requests = configuration.root.log.requests
+    return None if requests == "none" else RequestLog(listener, only_failures=requests == "failed")
+
+
 def wanted_listeners(configuration: Configuration) -> Sequence[Wanted]:
     """The listeners of a configuration."""
     return [Wanted(name=name, address=listener.address) for name, listener in configuration.root.listeners.items()]
@@ -110,7 +117,15 @@ def build_serving(
             key = ("listeners", wanted.name, "protocols")
             problems += [Problem(what=each, key=key, file=configuration.path) for each in error.problems]
             continue
-        http = HTTPFactory(router, listener.limits, reactor=reactor, clock=clock, random=random, name=wanted.name)
+        http = HTTPFactory(
+            router,
+            listener.limits,
+            reactor=reactor,
+            clock=clock,
+            random=random,
+            name=wanted.name,
+            access_log=_request_log(configuration, wanted.name),
+        )
         serving = Serving(http, tls=tls.get(wanted.name), folder=configuration.folder, reactor=reactor)
         built.append((wanted, serving))
     if problems:

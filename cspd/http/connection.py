@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from cspd.correlation import REQUEST_ID
 from cspd.http.encoding import CONTINUE, refusal
 from cspd.http.message import Request, Response, Route
 from cspd.http.peers import peer_of
@@ -278,6 +279,7 @@ class HTTPConnection(Protocol):
             return
         assert self._route is not None
         self._state = _ANSWERING
+        before = REQUEST_ID.set(request.request_id)
         try:
             coroutine = cast("Coroutine[Deferred[Any], Any, Response]", self._route.handler(request))
             coroutine.send(None)
@@ -294,6 +296,8 @@ class HTTPConnection(Protocol):
             waiting.addErrback(self._failed, request)
             waiting.addCallback(self._answered, request)
             return
+        finally:
+            REQUEST_ID.reset(before)
         self._respond(request, response)
 
     def _failed(self, failure: Failure, request: Request) -> Response:

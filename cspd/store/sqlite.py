@@ -33,6 +33,10 @@ _UNABLE = frozenset(
 )
 
 
+PAGE_CACHE_KIB = 32768
+"""Memory for pages that one connection may fill."""
+
+
 class SQLiteBackend:
     """Implements :class:`cspd.store.backends.Backend` on one file."""
 
@@ -90,7 +94,7 @@ class SQLiteBackend:
                 "PRAGMA synchronous=FULL",
                 "PRAGMA foreign_keys=ON",
                 "PRAGMA trusted_schema=OFF",
-                "PRAGMA cache_size=-32768",  # KiB
+                f"PRAGMA cache_size=-{PAGE_CACHE_KIB}",
                 "PRAGMA journal_size_limit=67108864",
                 *pragmas,
             ):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import sqlite3
 import stat
@@ -11,13 +10,14 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner
 
 from cspd.admin.cspctl import main
-from tests.support.daemon import Daemon
+from tests.support.daemon import Daemon, needs_other_users
 from tests.support.openssl import RelyingParty
 from tests.support.processes import free_port, program, run, wait_until
 
@@ -82,6 +82,17 @@ def own_pki(tmp_path: Path) -> Iterator[PKI]:
     pki = make_pki(tmp_path)
     with pki.daemon:
         yield pki
+
+
+@pytest.fixture
+def reachable_pki() -> Iterator[PKI]:
+    """Where other users can pass: pytest closes its folders to them, even while another run needs them open."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        pki = make_pki(folder)
+        with pki.daemon:
+            yield pki
 
 
 @pytest.mark.requirement("R-CA-042")
@@ -297,19 +308,12 @@ def test_socket_is_for_its_owner_alone(pki: PKI) -> None:
     assert stat.S_IMODE((state / "admin.sock").stat().st_mode) == 0o600
 
 
-def open_the_way_to(folder: Path) -> None:
-    """Let other users pass; pytest closes its folders to them, also those of another run."""
-    for each in (folder, *folder.parents):
-        each.chmod(each.stat().st_mode | 0o011)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_another_user_is_told_who_may(own_pki: PKI) -> None:
+@needs_other_users
+def test_another_user_is_told_who_may(reachable_pki: PKI) -> None:
     """With the daemon up and down, and when not even the conf file can be read."""
-    daemon = own_pki.daemon
+    daemon = reachable_pki.daemon
 
     def as_nobody(*arguments: str) -> str:
-        open_the_way_to(own_pki.folder)
         nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
         command = [*nobody, sys.executable, "-m", "cspd.admin.cspctl", "--config", daemon.config, *arguments]
         environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
@@ -324,16 +328,15 @@ def test_another_user_is_told_who_may(own_pki: PKI) -> None:
     assert as_nobody("ca", "list") == f"cspctl: {closed}"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_root_leaves_nothing_of_its_own_in_the_state_of_another_user(own_pki: PKI) -> None:
+@needs_other_users
+def test_root_leaves_nothing_of_its_own_in_the_state_of_another_user(reachable_pki: PKI) -> None:
     """Without a daemon root works as the user to whom the state belongs, and the daemon starts as that user after."""
-    daemon = own_pki.daemon
+    daemon = reachable_pki.daemon
     daemon.stop()
-    open_the_way_to(own_pki.folder)
     daemon.change({"server.uid": "nobody", "server.gid": "nogroup"})
     run(["chown", "-R", "nobody:nogroup", daemon.folder])
     daemon.cspctl("org", "create", "offline")
-    own_pki.make_issuing("offline")
+    reachable_pki.make_issuing("offline")
     owners = {path.owner() for path in daemon.folder.rglob("*")}
     assert owners == {"nobody"}
     daemon.start()

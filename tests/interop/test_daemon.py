@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import ssl
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemon import TWISTD, Daemon
+from tests.support.daemon import TWISTD, Daemon, needs_other_users
 from tests.support.openssl import RelyingParty
 from tests.support.postgresql import postgresql, postgresql_server
 from tests.support.processes import accepts_connections, free_port, run, wait_until
@@ -301,15 +300,8 @@ def test_cas_live_in_a_token(tmp_path: Path) -> None:
         assert "Certificate Revocation List" in party.crl(tmp_path)
 
 
-def closed_to_others() -> Path | None:
-    """A folder above this checkout that other users cannot enter, such as /root of a new machine."""
-    above = Path(__file__).resolve().parents
-    return next((folder for folder in above if not folder.stat().st_mode & 0o001), None)
-
-
 @pytest.mark.requirement("R-PLAT-005")
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-@pytest.mark.skipif(closed_to_others() is not None, reason=f"{closed_to_others()} is closed to the user to become")
+@needs_other_users
 def test_daemon_drops_roots_rights(tmp_path: Path) -> None:
     """Started by root with uid and gid in conf: serves, and is root no more."""
     daemon = Daemon(tmp_path, changes={"server.uid": "nobody", "server.gid": "nogroup"}, start=False)

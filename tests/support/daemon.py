@@ -20,12 +20,28 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import pytest
+
 from tests.support.processes import Process, free_port, run, wait_until
 from tests.support.softhsm import SoftHSM
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = "cspd is ready"
 TWISTD = Path(sys.executable).with_name("twistd")
+
+
+def _obstacle_to_other_users() -> str | None:
+    """Why a process of ours cannot become another user and go on; None if it can."""
+    if os.geteuid() != 0:
+        return "only root can become somebody else"
+    closed = next((folder for folder in (ROOT, *ROOT.parents) if not folder.stat().st_mode & 0o001), None)
+    return None if closed is None else f"{closed} is closed to the user to become, such as /root of a new machine"
+
+
+needs_other_users = pytest.mark.skipif(
+    _obstacle_to_other_users() is not None, reason=_obstacle_to_other_users() or "there is no obstacle"
+)
+"""Marks tests in which a program becomes another user, who then has to read this checkout."""
 
 
 class Daemon:
