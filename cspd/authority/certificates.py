@@ -11,16 +11,33 @@ from typing import Any
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sqlalchemy import Connection, Row, Select, func, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, or_, select, tuple_, update
 
-from cspd.authority.values import CertificateRecord, CertificateState, CertificateStatus, RevocationReason
-from cspd.refusals import NotFound
+from cspd.authority.values import (
+    AuthorityState,
+    CertificateRecord,
+    CertificateState,
+    CertificateStatus,
+    RevocationReason,
+)
+from cspd.refusals import Conflict, NotFound
 from cspd.store.interfaces import Database
-from cspd.store.tables import certificates
+from cspd.store.tables import authorities, certificates
 
 MAX_PAGE = 1000
 
 _INSERT = insert(certificates)
+# One statement: a look of its own at the CA's row would cost seven times as much.
+_INSERT_IF_ACTIVE = (
+    insert(certificates)
+    .from_select(
+        [column.name for column in certificates.c],
+        select(*(bindparam(column.name, type_=column.type) for column in certificates.c)).where(
+            authorities.c.id == bindparam("authority_id"), authorities.c.state == AuthorityState.ACTIVE.value
+        ),
+    )
+    .execution_options(preserve_rowcount=True)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,28 +153,13 @@ def insert_certificate(connection: Connection, record: CertificateRecord, *, pub
 
     Raises :class:`sqlalchemy.exc.IntegrityError` when the CA has used the serial number already.
     """
-    status = record.status
-    connection.execute(
-        _INSERT,
-        {
-            "authority_id": record.authority_id,
-            "serial": record.serial,
-            "certificate_der": record.certificate_der,
-            "issuer_certificate_id": record.issuer_certificate_id,
-            "profile": record.profile,
-            "subject": record.subject,
-            "names": "\n".join(record.names),
-            "public_key_sha256": public_key_sha256,
-            "not_before": record.not_before,
-            "not_after": record.not_after,
-            "issued_at": record.issued_at,
-            "protocol": record.protocol,
-            "requester": record.requester,
-            "state": status.state.value,
-            "revoked_at": status.revoked_at,
-            "revocation_reason": status.reason and status.reason.value,
-        },
-    )
+    connection.execute(_INSERT, _columns(record, public_key_sha256))
+
+
+def insert_if_active(connection: Connection, record: CertificateRecord, *, public_key_sha256: str) -> None:
+    """:func:`insert_certificate` for a CA that is active in the store; raises Conflict for any other."""
+    if connection.execute(_INSERT_IF_ACTIVE, _columns(record, public_key_sha256)).rowcount != 1:
+        raise Conflict("the CA is not active any more", code="ca-not-active")
 
 
 def complete_reserved(connection: Connection, authority_id: str, serial: int, certificate_der: bytes) -> None:
@@ -173,6 +175,37 @@ def complete_reserved(connection: Connection, authority_id: str, serial: int, ce
     )
     if changed.rowcount != 1:
         raise NotFound("no such reserved serial number")
+
+
+def complete_if_active(connection: Connection, authority_id: str, serial: int, certificate_der: bytes) -> None:
+    """:func:`complete_reserved` for a CA that is active in the store; raises Conflict for any other."""
+    state = connection.execute(select(authorities.c.state).where(authorities.c.id == authority_id)).scalar_one()
+    if state != AuthorityState.ACTIVE.value:
+        raise Conflict("the CA is not active any more", code="ca-not-active")
+    complete_reserved(connection, authority_id, serial, certificate_der)
+
+
+def _columns(record: CertificateRecord, public_key_sha256: str) -> Mapping[str, object]:
+    status = record.status
+    return {
+        "authority_id": record.authority_id,
+        "serial": record.serial,
+        "certificate_der": record.certificate_der,
+        "issuer_certificate_id": record.issuer_certificate_id,
+        "profile": record.profile,
+        "subject": record.subject,
+        "names": "\n".join(record.names),
+        "public_key_sha256": public_key_sha256,
+        "not_before": record.not_before,
+        "not_after": record.not_after,
+        "issued_at": record.issued_at,
+        "protocol": record.protocol,
+        "requester": record.requester,
+        "state": status.state.value,
+        "revoked_at": status.revoked_at,
+        "revocation_reason": status.reason and status.reason.value,
+        "invalidity_date": None,
+    }
 
 
 def _record(row: Row[Any]) -> CertificateRecord:

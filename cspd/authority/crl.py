@@ -28,14 +28,11 @@ from sqlalchemy import (
     update,
 )
 
-from cspd.authority.change_feed import last_sequence
+from cspd.authority.change_feed import COMMIT_DELAY, complete_sequence
 from cspd.authority.crl_encoding import encode_revoked
 from cspd.authority.values import CertificateState, PublishedCRL, RevocationReason
 from cspd.refusals import Conflict
 from cspd.store.tables import authorities, authority_certificates, certificates, crls, status_changes
-
-COMMIT_DELAY = timedelta(minutes=5)
-"""How long before a CRL a change may have got its number without being committed yet (see ``change_feed``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +51,7 @@ class CRLContent:
     base_number: int | None
     """Of a delta CRL: the full one that it completes."""
     status_sequence: int
+    """No change up to this one is missing; some above it may be contained."""
     entries: tuple[bytes, ...]
     """Encoded."""
 
@@ -76,7 +74,7 @@ def read_full(connection: Connection, scope: Scope, *, this_update: datetime, in
     more, and until there was a CRL after its end, should CRLs have come late.
     """
     number = _next_number(connection, scope)
-    sequence = last_sequence(connection, scope.authority_id)
+    sequence = complete_sequence(connection, scope.authority_id, now=this_update)
     query = _revoked(scope)
     newest = _newest_full(connection, scope)
     if newest is not None:
@@ -84,40 +82,54 @@ def read_full(connection: Connection, scope: Scope, *, this_update: datetime, in
     return CRLContent(number, None, sequence, _encoded(connection, query, this_update))
 
 
-def read_delta(connection: Connection, scope: Scope, *, this_update: datetime) -> CRLContent:
+def read_delta(
+    connection: Connection, scope: Scope, *, this_update: datetime, full: CRLContent | None = None
+) -> CRLContent:
     """The changes since the oldest full CRL that relying parties may still use (RFC 5280, 5.2.4).
 
-    A certificate that is good again is listed with removeFromCRL. Raises Conflict if there is no full CRL to complete.
+    ``full`` is what the same look at the store gave for a full CRL to be published with this one: the number is the
+    same then, and it is its own base if there is no older one. A certificate that is good again is listed with
+    removeFromCRL. Raises Conflict if there is no full CRL to complete.
     """
     number = _next_number(connection, scope)
-    sequence = last_sequence(connection, scope.authority_id)
+    sequence = complete_sequence(connection, scope.authority_id, now=this_update)
     base = connection.execute(
         select(crls.c.number, crls.c.status_sequence, crls.c.this_update)
         .where(_in_scope(scope), crls.c.is_delta.is_(False), crls.c.next_update > this_update)
         .order_by(crls.c.number)
         .limit(1)
     ).one_or_none()
-    if base is None:
+    if base is not None:
+        base_number, base_sequence, base_update = base
+    elif full is not None:
+        base_number, base_sequence, base_update = full.number, full.status_sequence, this_update
+    else:
         raise Conflict("there is no full CRL for a delta CRL to complete")
     changed = select(status_changes.c.serial).where(
         status_changes.c.authority_id == scope.authority_id,
         or_(
-            status_changes.c.sequence > base.status_sequence,
-            status_changes.c.changed_at >= base.this_update - COMMIT_DELAY,
+            status_changes.c.sequence > base_sequence,
+            status_changes.c.changed_at >= base_update - COMMIT_DELAY,
         ),
     )
     query = _of_scope(scope).where(certificates.c.serial.in_(changed))
-    return CRLContent(number, base.number, sequence, _encoded(connection, query, this_update))
+    return CRLContent(number, base_number, sequence, _encoded(connection, query, this_update))
 
 
-def store(connection: Connection, scope: Scope, crl: PublishedCRL) -> None:
-    """Write a signed CRL; what nobody needs any more goes.
+def store(connection: Connection, scope: Scope, published: Sequence[PublishedCRL]) -> None:
+    """Write signed CRLs that share a number, one of a kind; what nobody needs any more goes.
 
     Numbers are given here: raises Conflict when another node has published meanwhile, and the caller reads again.
     """
     connection.execute(select(authorities.c.id).where(authorities.c.id == scope.authority_id).with_for_update())
-    if crl.number != _next_number(connection, scope):
-        raise Conflict(f"CRL number {crl.number} is taken")
+    number = _next_number(connection, scope)
+    for crl in published:
+        if crl.number != number:
+            raise Conflict(f"CRL number {crl.number} is taken")
+        _store_one(connection, scope, crl)
+
+
+def _store_one(connection: Connection, scope: Scope, crl: PublishedCRL) -> None:
     connection.execute(
         crls.insert().values(
             authority_id=crl.authority_id,
@@ -183,7 +195,7 @@ def _in_scope(scope: Scope) -> ColumnElement[bool]:
 
 
 def _next_number(connection: Connection, scope: Scope) -> int:
-    """Full and delta CRLs of a scope share one sequence (RFC 5280, 5.2.3)."""
+    """Full and delta CRLs of a scope share one sequence, and those made together a number (RFC 5280, 5.2.3)."""
     query = select(func.coalesce(func.max(crls.c.number), 0)).where(_in_scope(scope))
     return int(connection.execute(query).scalar_one()) + 1
 

@@ -1,7 +1,11 @@
-"""Making one CRL: read, encode, sign, store (RFC 5280, 5)."""
+"""Making CRLs: read, encode, sign, store (RFC 5280, 5).
+
+A full CRL of a CA with delta CRLs comes with a delta CRL: one look at the store, one number, one transaction.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -10,7 +14,7 @@ from cryptography import x509
 from sqlalchemy import Connection
 
 from cspd.audit.events import AuditEvent, AuditLog
-from cspd.authority.crl import Scope, read_delta, read_full, store
+from cspd.authority.crl import CRLContent, Scope, read_delta, read_full, store
 from cspd.authority.crl_encoding import encode_certificate_list, encode_extension, encode_tbs_cert_list
 from cspd.authority.crl_signing import sign, signature_algorithm
 from cspd.authority.rows import key_identifier
@@ -50,14 +54,12 @@ class Signer:
 @dataclass(frozen=True, slots=True)
 class _ToBeSigned:
     tbs: bytes
-    number: int
-    base_number: int | None
-    status_sequence: int
-    entries: int
+    content: CRLContent
+    next_update: datetime
 
 
 class CRLIssuer:
-    """Makes CRLs; a new one is durable and audited when the call returns."""
+    """Makes CRLs; new ones are durable and audited when the call returns."""
 
     def __init__(self, *, clock: Clock, database: Database, keys: Keys, audit: AuditLog, urls: StatusURLs) -> None:
         self._clock = clock
@@ -66,8 +68,8 @@ class CRLIssuer:
         self._audit = audit
         self._urls = urls
 
-    async def issue(self, authority: Authority, key_index: int, *, is_delta: bool) -> PublishedCRL:
-        """Make the next CRL of a scope.
+    async def issue(self, authority: Authority, key_index: int, *, is_delta: bool) -> Sequence[PublishedCRL]:
+        """Make the next CRLs of a scope: a delta CRL, or a full one and its delta CRL where the CA makes these.
 
         Raises NotFound for a key that the CA does not have or whose certificate has expired, Conflict for a delta
         without a valid full CRL, Unavailable when key or store do not answer.
@@ -77,61 +79,60 @@ class CRLIssuer:
                 return published
         raise Unavailable(f"other nodes publish CRLs of {authority.reference} all the time")
 
-    async def _attempt(self, authority: Authority, key_index: int, *, is_delta: bool) -> PublishedCRL | None:
-        """One CRL; None if another node took its number, for what that node saw may be newer."""
+    async def _attempt(self, authority: Authority, key_index: int, *, is_delta: bool) -> Sequence[PublishedCRL] | None:
+        """The CRLs; None if another node took their number, for what that node saw may be newer."""
         this_update = self._clock.now().replace(microsecond=0)
         signer = find_signer(authority, key_index, this_update)
         scope = Scope(authority.id, key_index)
         algorithm_der = signature_algorithm(signer.public_key)
-        next_update = this_update + crl_interval(authority, is_delta=is_delta) * OVERLAP
-        prepared = await self._database.read(
-            lambda connection: self._prepare(
-                connection, authority, signer, scope, algorithm_der, is_delta, this_update, next_update
-            )
-        )
-        signature = await self._keys.sign(signer.key, lambda key: sign(key, prepared.tbs))
 
-        def work(connection: Connection) -> PublishedCRL:
-            crl_der = encode_certificate_list(tbs=prepared.tbs, algorithm_der=algorithm_der, signature=signature)
-            crl = PublishedCRL(
-                authority_id=authority.id,
-                key_index=key_index,
-                is_delta=is_delta,
-                number=prepared.number,
-                base_number=prepared.base_number,
-                this_update=this_update,
-                next_update=next_update,
-                status_sequence=prepared.status_sequence,
-                entries=prepared.entries,
-                crl_der=crl_der,
-                entity_tag=sha256(crl_der).hexdigest(),
-            )
-            store(connection, scope, crl)
-            self._audit.append(connection, _event(authority, crl))
-            return crl
+        def read(connection: Connection) -> Sequence[_ToBeSigned]:
+            if is_delta:
+                contents = [read_delta(connection, scope, this_update=this_update)]
+            else:
+                interval = crl_interval(authority, is_delta=False)
+                full = read_full(connection, scope, this_update=this_update, interval=interval)
+                contents = [full]
+                if authority.delta_crl_hours is not None:
+                    contents.append(read_delta(connection, scope, this_update=this_update, full=full))
+            return [self._encode(content, authority, signer, algorithm_der, this_update) for content in contents]
+
+        prepared = await self._database.read(read)
+        signatures = await self._keys.sign(signer.key, lambda key: [sign(key, each.tbs) for each in prepared])
+
+        def work(connection: Connection) -> Sequence[PublishedCRL]:
+            published = []
+            for each, signature in zip(prepared, signatures, strict=True):
+                crl_der = encode_certificate_list(tbs=each.tbs, algorithm_der=algorithm_der, signature=signature)
+                published.append(
+                    PublishedCRL(
+                        authority_id=authority.id,
+                        key_index=key_index,
+                        is_delta=each.content.base_number is not None,
+                        number=each.content.number,
+                        base_number=each.content.base_number,
+                        this_update=this_update,
+                        next_update=each.next_update,
+                        status_sequence=each.content.status_sequence,
+                        entries=len(each.content.entries),
+                        crl_der=crl_der,
+                        entity_tag=sha256(crl_der).hexdigest(),
+                    )
+                )
+            store(connection, scope, published)
+            for crl in published:
+                self._audit.append(connection, _event(authority, crl))
+            return published
 
         try:
             return await self._database.write(work)
         except Conflict:
             return None
 
-    def _prepare(
-        self,
-        connection: Connection,
-        authority: Authority,
-        signer: Signer,
-        scope: Scope,
-        algorithm_der: bytes,
-        is_delta: bool,
-        this_update: datetime,
-        next_update: datetime,
+    def _encode(
+        self, content: CRLContent, authority: Authority, signer: Signer, algorithm_der: bytes, this_update: datetime
     ) -> _ToBeSigned:
         """Runs in a database thread."""
-        if is_delta:
-            content = read_delta(connection, scope, this_update=this_update)
-        else:
-            interval = crl_interval(authority, is_delta=False)
-            content = read_full(connection, scope, this_update=this_update, interval=interval)
         key_id = key_identifier(signer.certificate)
         extensions = [
             encode_extension(x509.AuthorityKeyIdentifier(key_id, None, None)),
@@ -143,6 +144,8 @@ class CRLIssuer:
             url = self._urls.delta_crl(authority.reference, signer.key_index)
             point = x509.DistributionPoint([x509.UniformResourceIdentifier(url)], None, None, None)
             extensions.append(encode_extension(x509.FreshestCRL([point])))
+        interval = crl_interval(authority, is_delta=content.base_number is not None)
+        next_update = this_update + interval * OVERLAP
         tbs = encode_tbs_cert_list(
             algorithm_der=algorithm_der,
             issuer=signer.certificate.subject,
@@ -151,7 +154,7 @@ class CRLIssuer:
             entries=content.entries,
             extensions=extensions,
         )
-        return _ToBeSigned(tbs, content.number, content.base_number, content.status_sequence, len(content.entries))
+        return _ToBeSigned(tbs, content, next_update)
 
 
 def crl_interval(authority: Authority, *, is_delta: bool) -> timedelta:

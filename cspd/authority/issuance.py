@@ -6,9 +6,9 @@
         SigningAuthority, Profile   resolve: the CA is active, the profile is enabled on it
         read_request                the CSR, and proof that its sender holds the private key
         policy.*                    names, extensions, public key, validity by the profile
-        prepare                     everything decided; from here nothing is refused any more
+        prepare                     everything decided; only the CA's own end can refuse from here
         sign                        a new serial number, the signature, checked with the CA's certificate
-        store                       the certificate and its audit event in one transaction
+        store                       the certificate and its audit event in one transaction, if the CA is active still
     -> Issued
 
 From ``sign`` on the work runs to its end even if the client leaves: a signature without a record must not exist. A
@@ -33,7 +33,7 @@ from twisted.logger import Logger
 
 from cspd.audit.events import AuditEvent, AuditLog, Outcome
 from cspd.authority.authority_keys import AuthorityKeys
-from cspd.authority.certificates import complete_reserved, insert_certificate
+from cspd.authority.certificates import complete_if_active, insert_if_active
 from cspd.authority.interfaces import Authorities
 from cspd.authority.issuers import SigningAuthority
 from cspd.authority.policy.extensions import decide_extensions
@@ -189,7 +189,7 @@ class IssuancePipeline:
         reserve = signer.authority.record_before_signing
         if reserve:
             await self._database.write(
-                lambda connection: insert_certificate(connection, record, public_key_sha256=prepared.public_key_sha256)
+                lambda connection: insert_if_active(connection, record, public_key_sha256=prepared.public_key_sha256)
             )
         builder = signer.template(prepared.profile).assemble(
             subject=prepared.names.subject,
@@ -211,16 +211,23 @@ class IssuancePipeline:
 
         def store(connection: Connection) -> None:
             if reserve:
-                complete_reserved(connection, record.authority_id, serial, certificate_der)
+                complete_if_active(connection, record.authority_id, serial, certificate_der)
             else:
-                insert_certificate(
+                insert_if_active(
                     connection,
                     replace(record, certificate_der=certificate_der, status=_GOOD),
                     public_key_sha256=prepared.public_key_sha256,
                 )
             self._audit.append(connection, event)
 
-        await self._database.write(store)
+        try:
+            await self._database.write(store)
+        except Conflict as conflict:
+            raise Conflict(
+                f"CA {signer.authority.reference} is not active any more",
+                detail=f"the signed certificate with serial number {serial:x} was thrown away",
+                code=conflict.refusal_code,
+            ) from conflict
         return Issued(
             certificate_der=certificate_der,
             chain_der=signer.chain_der,

@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from cspd.authority.change_feed import last_sequence
+from cspd.authority.change_feed import complete_sequence, last_sequence
 from cspd.authority.crl import CRLState, Scope, read_newest, read_published, read_state
 from cspd.authority.crl_issuing import CRLIssuer, crl_interval, find_signer, signers
 from cspd.authority.interfaces import Authorities
@@ -42,6 +42,8 @@ LARGE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class _Name:
+    """A CRL; to make a full one is to make its delta CRL with it (``CRLIssuer.issue``)."""
+
     scope: Scope
     is_delta: bool
 
@@ -72,8 +74,8 @@ class CRLPublication:
         self._memory: dict[_Name, PublishedCRL] = {}
         self._up_to_date: set[_Name] = set()  # known to lack no change; only CAs without a schedule ask
         self._changes = 0
-        self._sequence = -1
-        self._running: dict[_Name, list[Deferred[PublishedCRL]]] = {}
+        self._sequences = (-1, -1)
+        self._running: dict[_Name, list[Deferred[Sequence[PublishedCRL]]]] = {}
         self._timers: dict[str, Timer] = {}
         self._tasks: set[Deferred[None]] = set()
         self._polling = Polling(reactor, self._poll, interval=interval, what="the CRLs of other nodes")
@@ -126,9 +128,9 @@ class CRLPublication:
             if self._is_current(authority, name, stored):
                 return stored
         try:
-            if is_delta and not await self._has_base(name.scope):
-                await self._issue(authority, _Name(name.scope, is_delta=False))
-            return await self._issue(authority, name)
+            has_base = await self._has_base(name.scope)
+            published = await self._issue(authority, _Name(name.scope, is_delta=is_delta and has_base))
+            return next(crl for crl in published if crl.is_delta == is_delta)
         except Refused as error:
             if stored is None:
                 raise
@@ -138,12 +140,10 @@ class CRLPublication:
     async def publish(self, authority: Authority) -> Sequence[PublishedCRL]:
         """Make all CRLs of a CA now (``cspctl ca crl``); raises NotFound if it signs none."""
         now = self._clock.now()
-        published = []
+        published: list[PublishedCRL] = []
         for signer in signers(authority, now):
-            scope = Scope(authority.id, signer.key_index)
-            published.append(await self._issue_anew(authority, _Name(scope, is_delta=False)))
-            if authority.delta_crl_hours is not None:
-                published.append(await self._issue_anew(authority, _Name(scope, is_delta=True)))
+            name = _Name(Scope(authority.id, signer.key_index), is_delta=False)
+            published += await self._issue_anew(authority, name)
         if not published:
             raise NotFound(f"{authority.reference} signs no CRLs")
         return published
@@ -191,10 +191,7 @@ class CRLPublication:
 
     async def _publish_change(self, authority: Authority, scope: Scope) -> None:
         full = await self._database.read(partial(read_state, scope=scope, is_delta=False))
-        if not self._delta_is_enough(authority, full):
-            await self._issue_anew(authority, _Name(scope, is_delta=False))
-        if authority.delta_crl_hours is not None:
-            await self._issue_anew(authority, _Name(scope, is_delta=True))
+        await self._issue_anew(authority, _Name(scope, is_delta=self._delta_is_enough(authority, full)))
 
     def _delta_is_enough(self, authority: Authority, full: CRLState | None) -> bool:
         """Whether a change waits for the next full CRL: that is large, and a delta CRL tells of it."""
@@ -218,7 +215,7 @@ class CRLPublication:
             late = None if self._delta_is_enough(authority, full) else sequence
             if _is_due(full, crl_interval(authority, is_delta=False), now, late):
                 await self._issue(authority, _Name(scope, is_delta=False))
-            if has_deltas and _is_due(delta, crl_interval(authority, is_delta=True), now, sequence):
+            elif has_deltas and _is_due(delta, crl_interval(authority, is_delta=True), now, sequence):
                 await self._issue(authority, _Name(scope, is_delta=True))
 
     def _is_current(self, authority: Authority, name: _Name, crl: PublishedCRL) -> bool:
@@ -227,16 +224,16 @@ class CRLPublication:
             return now < crl.next_update
         return name in self._up_to_date and now < crl.this_update + crl_interval(authority, is_delta=False)
 
-    async def _issue_anew(self, authority: Authority, name: _Name) -> PublishedCRL:
-        """A CRL begun after this call: one that runs already may have read the store before the change."""
+    async def _issue_anew(self, authority: Authority, name: _Name) -> Sequence[PublishedCRL]:
+        """CRLs begun after this call: what runs already may have read the store before the change."""
         if name in self._running:
             with suppress(Refused):  # whoever began it hears of it
                 await self._issue(authority, name)
         return await self._issue(authority, name)
 
-    async def _issue(self, authority: Authority, name: _Name) -> PublishedCRL:
-        """Make a CRL, or join the one that is being made; it is made to its end although whoever asked has left."""
-        waiter: Deferred[PublishedCRL] = Deferred()
+    async def _issue(self, authority: Authority, name: _Name) -> Sequence[PublishedCRL]:
+        """Make CRLs, or join those that are being made; they are made to their end although whoever asked has left."""
+        waiter: Deferred[Sequence[PublishedCRL]] = Deferred()
         if (waiters := self._running.get(name)) is not None:
             waiters.append(waiter)
         else:
@@ -246,15 +243,17 @@ class CRLPublication:
 
     async def _make(self, authority: Authority, name: _Name) -> None:
         begun, changes = self._reactor.seconds(), self._changes
-        result: PublishedCRL | Failure
+        result: Sequence[PublishedCRL] | Failure
         try:
             result = await self._issuer.issue(authority, name.scope.key_index, is_delta=name.is_delta)
         except Exception:  # those who wait get it
             result = Failure()  # type: ignore[no-untyped-call]  # of the exception being handled
         else:
-            self._remember(name, result)
-            if changes == self._changes:
-                self._up_to_date.add(name)
+            for crl in result:
+                made = _Name(name.scope, crl.is_delta)
+                self._remember(made, crl)
+                if changes == self._changes:
+                    self._up_to_date.add(made)
             self._last_duration[authority.id] = self._reactor.seconds() - begun
         for waiter in self._running.pop(name):
             waiter.callback(result)
@@ -270,11 +269,16 @@ class CRLPublication:
             self._memory[name] = crl
 
     async def _poll(self) -> None:
-        newest, sequence = await self._database.read(
-            lambda connection: (read_newest(connection), last_sequence(connection))
+        now = self._clock.now()
+        newest, sequences = await self._database.read(
+            lambda connection: (
+                read_newest(connection),
+                # the second grows when a change commits after a later one
+                (last_sequence(connection), complete_sequence(connection, now=now)),
+            )
         )
-        if sequence != self._sequence:
-            self._sequence = sequence
+        if sequences != self._sequences:
+            self._sequences = sequences
             self._changes += 1
             self._up_to_date.clear()
         numbers = {_Name(scope, is_delta): number for scope, is_delta, number in newest}

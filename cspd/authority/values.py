@@ -194,7 +194,7 @@ class PublishedCRL:
     this_update: datetime
     next_update: datetime
     status_sequence: int
-    """The last row of ``status_changes`` that it contains."""
+    """No row of ``status_changes`` up to this one is missing; some above it may be contained."""
     entries: int
     crl_der: bytes = field(repr=False)
     entity_tag: str

@@ -148,7 +148,7 @@ crls = Table(
     Column("base_number", BigInteger),
     Column("this_update", UTCDateTime, nullable=False),
     Column("next_update", UTCDateTime, nullable=False),
-    Column("status_sequence", BigInteger, nullable=False),  # the last status change it contains
+    Column("status_sequence", BigInteger, nullable=False),  # no change up to it is missing (change_feed)
     Column("entries", Integer, nullable=False),
     Column("crl_der", LargeBinary, nullable=False),
 )

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
 from cryptography import x509
-from sqlalchemy import create_engine
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import Connection, create_engine
 from twisted.internet.defer import Deferred, DeferredList
 
-from cspd.authority.values import CertificateState, RevocationReason, RevocationRequest
+from cspd.authority.values import (
+    Authority,
+    AuthorityState,
+    CertificateState,
+    EnrollmentRequest,
+    PublishedCRL,
+    RevocationReason,
+    RevocationRequest,
+)
 from cspd.refusals import AlreadyRevoked, Conflict
 from cspd.store import schema
 from cspd.store.database import open_database
 from cspd.store.tables import certificates, status_changes
 from tests.support.authorities import ALICE, ISSUING, Installation, new_root
+from tests.support.issuing import make_csr
 from tests.support.postgresql import postgresql, postgresql_server
 from tests.support.threads import CallQueue
 
@@ -57,8 +68,24 @@ def nodes(postgresql: str) -> Iterator[Nodes]:
     nodes.stop()
 
 
+def serials(crl: PublishedCRL) -> set[int]:
+    return {each.serial_number for each in x509.load_der_x509_crl(crl.crl_der)}
+
+
 def request(serial: int, reason: RevocationReason = RevocationReason.SUPERSEDED) -> RevocationRequest:
     return RevocationRequest(ca=ISSUING, serial=serial, reason=reason, requester=ALICE)
+
+
+def revoke_by_a_dying_node(connection: Connection, authority: Authority, serial: int, now: datetime) -> None:
+    """What a revocation writes; nobody will publish it."""
+    connection.execute(
+        certificates.update()
+        .where(certificates.c.serial == serial)
+        .values(state="revoked", revoked_at=now, revocation_reason="superseded")
+    )
+    connection.execute(
+        status_changes.insert().values(authority_id=authority.id, serial=serial, state="revoked", changed_at=now)
+    )
 
 
 def test_the_whole_life_of_a_ca(nodes: Nodes) -> None:
@@ -106,6 +133,23 @@ def test_of_two_nodes_that_revoke_the_same_certificate_one_does(nodes: Nodes) ->
     assert len(nodes.first.audited("certificate-revoked")) == 1
 
 
+def test_a_ca_that_another_node_disabled_issues_nothing_here(nodes: Nodes) -> None:
+    here, there, run = nodes.first, nodes.second, nodes.calls.result_of
+    here.make_hierarchy()
+    assert there.get(ISSUING).state is AuthorityState.ACTIVE  # and remains so in this node's memory until it polls
+    key = ec.generate_private_key(ec.SECP256R1())
+    order = EnrollmentRequest(
+        ca=ISSUING,
+        profile="tls-server",
+        requester=ALICE,
+        csr_der=make_csr(key, names=[x509.DNSName("a.example")]),
+    )
+    assert run(there.issuance.enroll(order))
+    run(here.management.disable(ISSUING, ALICE))
+    with pytest.raises(Conflict):
+        run(there.issuance.enroll(order))
+
+
 def test_crl_numbers_of_two_nodes_never_repeat(nodes: Nodes) -> None:
     _, issuing = nodes.first.make_hierarchy(crl_days=7)
     theirs = nodes.second.get(ISSUING)
@@ -113,6 +157,25 @@ def test_crl_numbers_of_two_nodes_never_repeat(nodes: Nodes) -> None:
         nodes.at_once(nodes.first.publication.publish(issuing), nodes.second.publication.publish(theirs))
     numbers = [each["number"] for each in nodes.first.audited("crl-published")]
     assert sorted(numbers) == list(range(1, 21))
+
+
+def test_full_and_delta_crls_of_two_nodes_share_their_numbers_in_pairs(nodes: Nodes) -> None:
+    here = nodes.first
+    _, issuing = here.make_hierarchy(crl_days=7, delta_crl_hours=6)
+    theirs = nodes.second.get(ISSUING)
+    for serial in range(5, 15):
+        here.issue(issuing, serial)
+        results = nodes.at_once(
+            here.publication.publish(issuing),
+            nodes.second.publication.publish(theirs),
+            here.revocation.revoke(request(serial)),
+        )
+        for full, delta in results[:2]:
+            assert (full.number, full.this_update) == (delta.number, delta.this_update)
+            assert full.status_sequence == delta.status_sequence
+            assert serials(full) == serials(delta)  # all changes are younger than the delta's base
+    published = [(each["number"], each["delta"]) for each in here.audited("crl-published")]
+    assert sorted(published) == [(number, is_delta) for number in range(1, 21) for is_delta in (False, True)]
 
 
 def test_a_change_committed_after_a_later_one_is_not_missed(nodes: Nodes) -> None:
@@ -125,16 +188,8 @@ def test_a_change_committed_after_a_later_one_is_not_missed(nodes: Nodes) -> Non
     for serial in (5, 6):
         run(there.status.status(issuing.id, serial))
     engine = create_engine(nodes.url.replace("postgresql:", "postgresql+psycopg:"))
-    now = here.clock.now()
     with engine.begin() as connection:
-        connection.execute(
-            certificates.update()
-            .where(certificates.c.serial == 5)
-            .values(state="revoked", revoked_at=now, revocation_reason="superseded")
-        )
-        connection.execute(
-            status_changes.insert().values(authority_id=issuing.id, serial=5, state="revoked", changed_at=now)
-        )
+        revoke_by_a_dying_node(connection, issuing, 5, here.clock.now())
         here.revoke(issuing, 6)
         nodes.poll(there)
         states = [there.status.cached(issuing.id, serial) for serial in (5, 6)]
@@ -143,4 +198,35 @@ def test_a_change_committed_after_a_later_one_is_not_missed(nodes: Nodes) -> Non
     late = there.status.cached(issuing.id, 5)
     assert late is not None
     assert late.state is CertificateState.REVOKED
+    engine.dispose()
+
+
+def test_the_job_publishes_a_change_that_was_committed_while_a_crl_without_it_was_signed(nodes: Nodes) -> None:
+    here, there, run = nodes.first, nodes.second, nodes.calls.result_of
+    _, issuing = here.make_hierarchy(crl_days=7)
+    for serial in (5, 6):
+        here.issue(issuing, serial)
+    engine = create_engine(nodes.url.replace("postgresql:", "postgresql+psycopg:"))
+    keys = there.keys
+
+    class CommittingKeys:
+        async def sign(self, reference: Any, work: Any) -> Any:
+            there.crl_issuer._keys = keys
+            transaction.commit()
+            return await keys.sign(reference, work)
+
+    there.crl_issuer._keys = CommittingKeys()  # type: ignore[assignment]
+    with engine.connect() as connection:
+        transaction = connection.begin()
+        revoke_by_a_dying_node(connection, issuing, 5, here.clock.now())
+        here.revoke(issuing, 6)
+        run(there.publication.publish_due())
+    assert serials(run(there.publication.current(issuing))) == {6}
+    run(here.publication.publish_due())
+    run(there.publication._poll())
+    crl = run(there.publication.current(issuing))
+    assert (crl.number, serials(crl)) == (2, {5, 6})
+    run(here.publication.publish_due())
+    run(there.publication._poll())
+    assert run(there.publication.current(issuing)).number == 2
     engine.dispose()

@@ -135,6 +135,29 @@ def test_a_delta_crl_tells_of_hold_and_release(tmp_path: Path) -> None:
     assert verify(issued, full_with_hold, released, of_root, options=deltas) == "OK"
 
 
+def test_a_full_and_a_delta_crl_of_one_number_tell_the_same(tmp_path: Path) -> None:
+    """RFC 5280, 5.2.3; the very first pair too, whose delta CRL has its own number as its base."""
+    here = Installation()
+    _, issuing = here.make_hierarchy(crl_days=7, delta_crl_hours=1)
+    verify = Verifier(tmp_path, here)
+    issued = enroll(here)
+    of_root = current(here, here.get(ROOT))
+    deltas = ("-use_deltas", "-extended_crl")
+    first = result_of(here.publication.publish(issuing))
+    assert [crl.number for crl in first] == [1, 1]
+    assert verify(issued, *first, of_root, options=deltas) == "OK"
+    here.revoke(issuing, issued.serial)
+    here.reactor.advance(1)
+    full, delta = current(here, issuing), current(here, issuing, is_delta=True)
+    assert [full.number, delta.number, delta.base_number] == [2, 2, 1]
+    for crls in ([full], [full, delta], [first[0], delta]):
+        assert "certificate revoked" in verify(issued, *crls, of_root, options=deltas)
+    for crl, number in ((full, "2"), (delta, "2")):
+        (tmp_path / "crl").write_bytes(crl.crl_der)
+        shown = openssl("crl", "-inform", "DER", "-in", tmp_path / "crl", "-noout", "-crlnumber", "-lastupdate")
+        assert f"crlNumber=0x{number.zfill(2)}" in shown.stdout
+
+
 def test_after_a_rekey_each_certificate_is_checked_by_the_crl_of_its_own_key(tmp_path: Path) -> None:
     """Why a CA has a CRL for each key: in the path of an old certificate there is no signer of the new key's CRL."""
     here = Installation()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import Any, TypeVar
 
@@ -15,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 from twisted.internet.defer import CancelledError, Deferred
 
 from cspd.audit.events import Outcome
@@ -34,7 +36,7 @@ from cspd.refusals import (
     NotFound,
     Unavailable,
 )
-from cspd.store.tables import certificates
+from cspd.store.tables import authorities, certificates
 from tests.support.issuing import House, common_name, make_csr
 from tests.support.running import result_of
 
@@ -615,6 +617,53 @@ class TestTheSignature:
         house.keys.sign = replayed  # type: ignore[method-assign]  # a token that answers with the last answer
         with pytest.raises(Unavailable, match="something else"):
             house.enroll()
+
+
+class TestACAThatEndsWhileItSigns:
+    """Between the look at the CA and the store another node may disable or delete it."""
+
+    @pytest.mark.parametrize("state", [AuthorityState.DISABLED, AuthorityState.DELETED])
+    @pytest.mark.parametrize("record_before_signing", [False, True])
+    def test_issues_nothing(self, house: House, state: AuthorityState, record_before_signing: bool) -> None:
+        house.authorities.change(house.issuing, record_before_signing=record_before_signing)
+        house.keys.sign = self._ending(house, state)  # type: ignore[method-assign]  # as above
+        with pytest.raises(Conflict) as refused:
+            house.enroll()
+        assert refused.value.refusal_code == "ca-not-active"
+        left = {CertificateState.RESERVED: 1} if record_before_signing else {}
+        assert result_of(Certificates(house.database).counts()) == left
+
+    def test_has_its_signature_audited_as_a_refusal(self, house: House) -> None:
+        house.keys.sign = self._ending(house, AuthorityState.DISABLED)  # type: ignore[method-assign]  # as above
+        with pytest.raises(Conflict):
+            house.enroll()
+        (event,) = house.audit.events
+        assert (event.event, event.outcome) == ("certificate-refused", Outcome.REFUSED)
+        assert event.fields["code"] == "ca-not-active"
+        assert re.fullmatch(
+            "the signed certificate with serial number [0-9a-f]+ was thrown away", event.fields["detail"]
+        )
+
+    def test_reserves_no_serial_number(self, house: House) -> None:
+        """It has ended in the store already, and this node does not know yet."""
+        house.authorities.change(house.issuing, record_before_signing=True)
+        result_of(house.database.write(partial(_set_state, house.issuing.id, AuthorityState.DISABLED)))
+        with pytest.raises(Conflict):
+            house.enroll()
+        assert result_of(Certificates(house.database).counts()) == {}
+
+    def _ending(self, house: House, state: AuthorityState) -> Any:
+        sign = house.keys.sign
+
+        async def ending(reference: KeyReference, work: Callable[[PrivateKey], T]) -> T:
+            await house.database.write(partial(_set_state, house.issuing.id, state))
+            return await sign(reference, work)
+
+        return ending
+
+
+def _set_state(authority_id: str, state: AuthorityState, connection: Connection) -> None:
+    connection.execute(update(authorities).where(authorities.c.id == authority_id).values(state=state.value))
 
 
 class TestARecordBeforeSigning:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from twisted.internet.defer import Deferred
 
 from cspd.authority.values import Authority, CAReference, PublishedCRL, RevocationReason
 from cspd.refusals import NotFound, Unavailable
-from cspd.store.tables import crls
+from cspd.store.tables import certificates, crls, status_changes
 from tests.support.authorities import ALICE, ISSUING, ROOT, Installation
 from tests.support.running import result_of
 
@@ -145,6 +145,73 @@ def test_the_job_publishes_what_a_revocation_missed() -> None:
     here.publication.stop()  # before it came to it
     result_of(here.publication.publish_due())
     assert serials(current(here, issuing)) == {1: "superseded"}
+
+
+def change(here: Installation, authority: Authority, serial: int, sequence: int) -> None:
+    """A revocation by a node that dies before it can publish; ``sequence`` is the number that PostgreSQL gave."""
+
+    def work(connection: Connection) -> None:
+        now = here.clock.now()
+        revoked = {"state": "revoked", "revoked_at": now, "revocation_reason": "superseded"}
+        connection.execute(certificates.update().where(certificates.c.serial == serial).values(**revoked))
+        connection.execute(
+            status_changes.insert().values(
+                sequence=sequence, authority_id=authority.id, serial=serial, state="revoked", changed_at=now
+            )
+        )
+
+    result_of(here.database.write(work))
+
+
+def test_the_job_publishes_what_was_committed_after_a_later_change() -> None:
+    here, issuing = scheduled()
+    change(here, issuing, 1, sequence=1)
+    change(here, issuing, 2, sequence=3)
+    result_of(here.publication.publish_due())
+    assert set(serials(current(here, issuing))) == {1, 2}
+    change(here, issuing, 3, sequence=2)
+    result_of(here.publication.publish_due())
+    assert set(serials(current(here, issuing))) == {1, 2, 3}
+    assert current(here, issuing).number == 2
+    here.clock.advance(HOUR)
+    result_of(here.publication.publish_due())
+    assert current(here, issuing).number == 2
+
+
+def test_the_job_gives_up_a_number_that_was_rolled_back() -> None:
+    here, issuing = scheduled()
+    change(here, issuing, 1, sequence=1)
+    change(here, issuing, 2, sequence=3)
+    for _ in range(60):
+        result_of(here.publication.publish_due())
+        here.clock.advance(timedelta(minutes=1))
+    assert current(here, issuing).number <= 7
+    assert set(serials(current(here, issuing))) == {1, 2}
+
+
+def test_a_missing_number_does_not_concern_a_ca_whose_changes_are_all_below_it() -> None:
+    here, issuing = scheduled()
+    root = here.get(ROOT)
+    here.issue(root, 20)
+    change(here, issuing, 1, sequence=1)
+    result_of(here.publication.publish_due())
+    change(here, root, 20, sequence=3)
+    result_of(here.publication.publish_due())
+    assert current(here, issuing).number == 1
+
+
+def test_without_a_schedule_a_change_committed_after_a_later_one_makes_it_stale() -> None:
+    here, issuing = scheduled(crl_days=None)
+    here.publication.start()
+    change(here, issuing, 1, sequence=1)
+    change(here, issuing, 2, sequence=3)
+    here.reactor.advance(0.5)
+    current(here, issuing)
+    here.reactor.advance(0.5)
+    assert here.publication.cached(issuing) is not None
+    change(here, issuing, 3, sequence=2)
+    here.reactor.advance(0.5)
+    assert set(serials(current(here, issuing))) == {1, 2, 3}
 
 
 def test_one_ca_that_cannot_sign_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,7 +381,7 @@ def test_a_delta_has_the_changes_since_its_base() -> None:
     here.reactor.advance(1)
     delta = current(here, issuing, is_delta=True)
     assert serials(delta) == {2: "removeFromCRL", 3: "keyCompromise"}
-    assert (delta.number, delta.base_number) == (3, 1)
+    assert (delta.number, delta.base_number) == (2, 1)
     assert delta.next_update == delta.this_update + 6 * HOUR * 1.1
     crl = x509.load_der_x509_crl(delta.crl_der)
     indicator = crl.extensions.get_extension_for_class(x509.DeltaCRLIndicator)
@@ -362,7 +429,85 @@ def test_a_delta_that_is_asked_for_first_brings_its_base() -> None:
     here, issuing = scheduled(delta_crl_hours=6)
     here.revoke(issuing, 1)
     delta = current(here, issuing, is_delta=True)
-    assert (delta.number, delta.base_number) == (2, 1)
+    assert (delta.number, delta.base_number) == (1, 1)
+    assert here.publication.cached(issuing) is not None
+
+
+def both(here: Installation, authority: Authority) -> tuple[PublishedCRL, PublishedCRL]:
+    """The full and the delta CRL that are served; nothing is made."""
+    full, delta = (here.publication.cached(authority, is_delta=is_delta) for is_delta in (False, True))
+    assert full is not None
+    assert delta is not None
+    return full, delta
+
+
+def after_a_revocation(here: Installation, issuing: Authority) -> None:
+    here.reactor.advance(1)
+
+
+def at_once(here: Installation, issuing: Authority) -> None:
+    result_of(here.publication.publish(issuing))
+
+
+def by_the_job(here: Installation, issuing: Authority) -> None:
+    here.publication.stop()  # before it came to it
+    result_of(here.publication.publish_due())
+
+
+def because_the_full_one_is_old(here: Installation, issuing: Authority) -> None:
+    here.reactor.advance(1)
+    here.clock.advance(7 * DAY)
+    result_of(here.publication.publish_due())
+
+
+@pytest.mark.parametrize("make", [after_a_revocation, at_once, by_the_job, because_the_full_one_is_old])
+def test_a_full_and_a_delta_made_together_share_number_and_moment(
+    make: Callable[[Installation, Authority], None],
+) -> None:
+    """RFC 5280, 5.2.3; the information is the same: an older full CRL with the delta is the new full one."""
+    here, issuing = scheduled(delta_crl_hours=6)
+    here.revoke(issuing, 1)
+    here.revoke(issuing, 2, RevocationReason.CERTIFICATE_HOLD)
+    result_of(here.publication.publish(issuing))
+    before, _ = both(here, issuing)
+    here.clock.advance(HOUR)
+    here.revoke(issuing, 3)
+    result_of(here.revocation.unhold(ISSUING, 2, ALICE))
+    make(here, issuing)
+    full, delta = both(here, issuing)
+    assert full.number > before.number
+    for field in ("number", "this_update", "status_sequence"):
+        assert getattr(full, field) == getattr(delta, field)
+    assert x509.load_der_x509_crl(full.crl_der).last_update_utc == x509.load_der_x509_crl(delta.crl_der).last_update_utc
+    assert delta.base_number == before.number
+    combined = {**serials(before), **serials(delta)}
+    assert {serial: reason for serial, reason in combined.items() if reason != "removeFromCRL"} == serials(full)
+
+
+def test_a_delta_made_alone_has_a_number_of_its_own() -> None:
+    here, issuing = scheduled(delta_crl_hours=6)
+    result_of(here.publication.publish_due())
+    here.clock.advance(6 * HOUR)
+    result_of(here.publication.publish_due())
+    full, delta = both(here, issuing)
+    assert (full.number, delta.number, delta.base_number) == (1, 2, 1)
+    here.clock.advance(HOUR)
+    result_of(here.publication.publish(issuing))
+    assert [each.number for each in both(here, issuing)] == [3, 3]
+
+
+def test_a_full_and_a_delta_are_stored_both_or_not_at_all() -> None:
+    here, issuing = scheduled(delta_crl_hours=6)
+    there = Installation(shares=here)
+    slow = SlowKeys(here)
+    here.crl_issuer._keys = slow  # type: ignore[assignment]
+    ours = Deferred.fromCoroutine(here.publication.publish(issuing))
+    result_of(there.publication.publish(there.get(ISSUING)))
+    slow.waiting[0].callback(None)
+    slow.waiting[1].callback(None)
+    assert [(crl.number, crl.is_delta) for crl in ours.result] == [(2, False), (2, True)]
+    published = [(each["number"], each["delta"]) for each in here.audited("crl-published")]
+    assert published == [(1, False), (1, True), (2, False), (2, True)]
 
 
 def test_each_key_has_its_own_crl() -> None:
