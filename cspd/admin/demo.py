@@ -22,17 +22,15 @@ from cryptography.x509.oid import NameOID
 from twisted.internet.task import Clock as StandingClock
 
 from cspd.admin.installation import write_private
-from cspd.authority.certification import CACertifier
-from cspd.authority.creation import AuthorityCreation
 from cspd.authority.issuance import IssuancePipeline
 from cspd.authority.new_authorities import NewIssuingCA, NewRoot
-from cspd.authority.organizations import Organizations
 from cspd.authority.profiles import load_profiles
 from cspd.authority.values import AuthorityKind, CAReference, EnrollmentRequest, Issued, Requester
 from cspd.clock import SystemClock
 from cspd.config.model import RootConfig
 from cspd.config.secrets import Secrets, SecretStore
 from cspd.config.shipped import shipped_profiles
+from cspd.daemon.authority_services import build_authority_services
 from cspd.daemon.core import Core, build_core, store_url
 from cspd.daemon.offline import ImmediateDatabase, run
 from cspd.keys.values import KeyType
@@ -101,23 +99,10 @@ def fill_demo(folder: Path, options: DemoOptions, *, user: str) -> None:
 async def _make_pki(core: Core, pki: Path, options: DemoOptions, requester: Requester) -> None:
     await core.keys.start()
     profiles = load_profiles([shipped_profiles()])
-    urls = core.urls
-    organizations = Organizations(
-        clock=core.clock, database=core.database, audit=core.audit, is_tenant=lambda name: name == requester.identity
-    )
-    certifier = CACertifier(clock=core.clock, random=core.random, keys=core.keys, profiles=profiles, urls=urls)
-    creation = AuthorityCreation(
-        clock=core.clock,
-        database=core.database,
-        keys=core.keys,
-        certifier=certifier,
-        registry=core.authorities,
-        profiles=profiles,
-        audit=core.audit,
-    )
-    await organizations.create(ORGANIZATION, requester)
+    services = build_authority_services(core, profiles, is_tenant=lambda name: name == requester.identity)
+    await services.organizations.create(ORGANIZATION, requester)
     administrators = (requester.identity,)
-    top = await creation.create_root(
+    top = await services.creation.create_root(
         NewRoot(
             reference=ROOT,
             key_type=KeyType.EC_P384,
@@ -127,7 +112,7 @@ async def _make_pki(core: Core, pki: Path, options: DemoOptions, requester: Requ
         ),
         requester,
     )
-    issuing = await creation.create_issuing(
+    issuing = await services.creation.create_issuing(
         NewIssuingCA(
             reference=ISSUING,
             issuer=ROOT.ca_id,

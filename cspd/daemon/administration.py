@@ -17,15 +17,10 @@ from cspd.admin.operations.keys import KeyOperations
 from cspd.admin.operations.organizations import OrganizationOperations
 from cspd.admin.operations.profiles import ProfileOperations
 from cspd.admin.operations.values import Operation, Operations
-from cspd.authority.certification import CACertifier
-from cspd.authority.creation import AuthorityCreation
-from cspd.authority.external import ExternalRoots
-from cspd.authority.management import AuthorityManagement
-from cspd.authority.organizations import Organizations
 from cspd.authority.profile_values import Profile
-from cspd.authority.renewal import AuthorityRenewal
 from cspd.clock import Clock
 from cspd.config.configuration import Configuration
+from cspd.daemon.authority_services import build_authority_services
 from cspd.daemon.core import Core
 from cspd.daemon.listeners import Wanted
 from cspd.daemon.serving import Serving
@@ -40,46 +35,14 @@ _LIMITS = Limits(write_timeout=timedelta(minutes=10), max_body_bytes=1 << 20)
 
 def core_operations(core: Core, profiles: Mapping[str, Profile]) -> Iterable[Operation]:
     """All operations that need no running daemon."""
-    organizations = Organizations(
-        clock=core.clock, database=core.database, audit=core.audit, is_tenant=is_user_of_this_machine
-    )
-    certifier = CACertifier(clock=core.clock, random=core.random, keys=core.keys, profiles=profiles, urls=core.urls)
+    services = build_authority_services(core, profiles, is_tenant=is_user_of_this_machine)
     authorities = AuthorityOperations(
         clock=core.clock,
         authorities=core.authorities,
-        creation=AuthorityCreation(
-            clock=core.clock,
-            database=core.database,
-            keys=core.keys,
-            certifier=certifier,
-            registry=core.authorities,
-            profiles=profiles,
-            audit=core.audit,
-        ),
-        external=ExternalRoots(
-            clock=core.clock,
-            database=core.database,
-            keys=core.keys,
-            certifier=certifier,
-            registry=core.authorities,
-            audit=core.audit,
-        ),
-        management=AuthorityManagement(
-            clock=core.clock,
-            database=core.database,
-            keys=core.keys,
-            registry=core.authorities,
-            revocation=core.revocation,
-            profiles=profiles,
-            audit=core.audit,
-        ),
-        renewal=AuthorityRenewal(
-            database=core.database,
-            keys=core.keys,
-            certifier=certifier,
-            registry=core.authorities,
-            audit=core.audit,
-        ),
+        creation=services.creation,
+        external=services.external,
+        management=services.management,
+        renewal=services.renewal,
         publication=core.publication,
         urls=core.urls,
     )
@@ -91,7 +54,7 @@ def core_operations(core: Core, profiles: Mapping[str, Profile]) -> Iterable[Ope
         revocation=core.revocation,
     )
     return (
-        *OrganizationOperations(organizations).operations(),
+        *OrganizationOperations(services.organizations).operations(),
         *authorities.operations(),
         *certificates.operations(),
         *ProfileOperations(lambda: profiles).operations(),
