@@ -174,6 +174,7 @@ class HTTPConnection(Protocol):
                         self._let_others_go_first()
                         return
                     turns += 1
+                    self._route = None
                     request = self._reader.read_head()
                     if request is None:
                         break
@@ -185,7 +186,8 @@ class HTTPConnection(Protocol):
                 request.body = body
                 self._answer(request)
         except BadMessage as bad:
-            self._refuse(refusal(bad.status, bad.reason))
+            refuse = self._route.refuse if self._route is not None else None
+            self._refuse((refuse or refusal)(bad.status, bad.reason))
         if self._state is _IDLE or self._state is _READING:
             self._wait_for_data()
 
@@ -239,6 +241,7 @@ class HTTPConnection(Protocol):
         except BadPath as bad:
             return self._answer_without_handler(request, refusal(400, f"the path has {bad}"))
         request.parameters = match.parameters
+        self._route = match.route
         reader = self._reader
         limit = match.route.max_body_bytes
         self._body_limit = limit = factory.max_body_bytes if limit is None else max(limit, factory.max_body_bytes)
@@ -250,7 +253,6 @@ class HTTPConnection(Protocol):
             if reader.has_body and reader.is_http_1_1 and not reader.has_buffered:
                 self._write(CONTINUE)
         self._request = request
-        self._route = match.route
         return True
 
     def _show_certificates(self, request: Request) -> None:

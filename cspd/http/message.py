@@ -78,5 +78,8 @@ class Route:
     handler: Handler
     max_body_bytes: int | None = None
     """Overrides the listener's body limit when larger (enrollment messages are larger than OCSP requests)."""
+    refuse: Callable[[int, str], Response] | None = None
+    """Says in the protocol's terms that the server refuses a request to this route (a body too large: 413): status and
+    reason in, response out. None: plain text."""
     max_header_bytes: int | None = None
     """Raises the listener's header limit for all its connections when larger (long GET forms)."""

@@ -104,6 +104,7 @@ class ACMEEndpoint:
                 path=f"{PREFIX}/{path}",
                 handler=self._handler(work, method),
                 max_body_bytes=MAX_JWS,
+                refuse=_refused_by_the_server,
             )
             for works, method in ((gets, "GET"), (posts, "POST"))
             for path, work in works.items()
@@ -264,6 +265,11 @@ def _requester(directory: Directory, signed: SignedByAccount | SignedByKey, requ
         else f"key {signed.jwk.thumbprint}"
     )
     return Requester(protocol="acme", identity=identity, address=request.peer, request_id=request.request_id)
+
+
+def _refused_by_the_server(status: int, reason: str) -> Response:
+    """A request that the HTTP server does not read to its end, such as one with too large a body."""
+    return _problem(ACMEError(ErrorType.MALFORMED, reason, status=status))
 
 
 def _require_method(request: Request, method: str) -> None:

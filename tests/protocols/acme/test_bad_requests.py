@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -321,3 +322,16 @@ def test_a_store_that_is_away_is_said_and_comes_back() -> None:
     assert b"secret" not in answer.body
     server.database.read, server.database.write = read, write  # type: ignore[method-assign]
     assert server.web.send("POST", f"{client.base}/new-order", request).status == 201
+
+
+def test_what_the_http_server_refuses_itself_is_a_problem_document_too() -> None:
+    """Such as a body that it does not read to its end."""
+    for route in Server().service.routes:
+        assert route.refuse is not None
+        response = route.refuse(413, "the body is larger than allowed")
+        assert (response.status, response.headers) == (413, ((b"content-type", b"application/problem+json"),))
+        assert json.loads(response.body) == {
+            "type": "urn:ietf:params:acme:error:malformed",
+            "detail": "the body is larger than allowed",
+            "status": 413,
+        }

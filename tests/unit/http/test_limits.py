@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from cspd.http.config import Limits
-from cspd.http.message import Response, Route
+from cspd.http.message import Request, Response, Route
 from tests.unit.http.conversation import Client, Server, get, post, statuses
 
 pytestmark = pytest.mark.requirement("R-PLAT-100")
@@ -254,3 +254,40 @@ def test_requests_make_no_timers() -> None:
         client.send(get("/echo")[:5])
         client.send(get("/echo")[5:])
     assert server.time.getDelayedCalls() == before
+
+
+def test_a_route_says_in_its_protocols_terms_that_a_body_is_too_large() -> None:
+    async def never(request: Request) -> Response:
+        raise AssertionError("the body is not read")
+
+    def refuse(status: int, reason: str) -> Response:
+        return Response(status, f"<fault>{reason}</fault>".encode(), ((b"content-type", b"application/fault"),))
+
+    server = Server(
+        Route(methods=("POST",), path="/fault", handler=never, max_body_bytes=20000, refuse=refuse),
+        Route(methods=("POST",), path="/plain", handler=never, max_body_bytes=20000),
+    )
+    by_length = server.connect().send(b"POST /fault HTTP/1.1\r\nHost: a\r\nContent-Length: 20001\r\n\r\n")
+    assert by_length.startswith(b"HTTP/1.1 413 ")
+    assert b"content-type: application/fault\r\n" in by_length
+    assert by_length.endswith(b"<fault>the body is larger than 20000 bytes</fault>")
+    chunks = b"POST /fault HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4e21\r\n" + b"x" * 20001
+    by_chunks = server.connect().send(chunks)
+    assert by_chunks.startswith(b"HTTP/1.1 413 ")
+    assert b"application/fault" in by_chunks
+    plain = server.connect().send(b"POST /plain HTTP/1.1\r\nHost: a\r\nContent-Length: 20001\r\n\r\n")
+    assert b"text/plain" in plain
+    assert b"<fault>" not in plain
+
+
+def test_what_is_no_request_is_not_refused_in_the_terms_of_the_one_before() -> None:
+    def refuse(status: int, reason: str) -> Response:
+        return Response(status, b"<fault/>")
+
+    async def answer(request: Request) -> Response:
+        return Response(200, b"good")
+
+    server = Server(Route(methods=("POST",), path="/fault", handler=answer, max_body_bytes=20000, refuse=refuse))
+    client = server.connect()
+    assert client.send(b"POST /fault HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx").endswith(b"good")
+    assert b"<fault/>" not in client.send(b"nonsense\r\n\r\n")
