@@ -6,11 +6,13 @@ A requirement is proven when a collected test claims it, waived when the file sa
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 import tomllib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,9 +53,11 @@ class ClaimCollector:
 def collect_claims() -> Mapping[str, set[str]]:
     """Collect the whole suite; raises RuntimeError when the collection fails."""
     collector = ClaimCollector()
-    status = pytest.main(["--collect-only", "-q", "-q", str(ROOT / "tests")], plugins=[collector])
+    listing = io.StringIO()
+    with redirect_stdout(listing):
+        status = pytest.main(["--collect-only", "-q", "-q", str(ROOT / "tests")], plugins=[collector])
     if status != pytest.ExitCode.OK:
-        raise RuntimeError(f"collecting the tests failed: {status!r}")
+        raise RuntimeError(f"collecting the tests failed: {status!r}\n{listing.getvalue()}")
     return collector.claims
 
 
