@@ -22,16 +22,22 @@ def program(name: str) -> str:
     return path
 
 
+_handed_out: set[int] = set()
+
+
 def free_port() -> int:
-    """A TCP and UDP port of loopback that nobody uses now."""
+    """A TCP and UDP port of loopback that nobody uses now, and that no other call gave: its user may not be up yet."""
     for _ in range(50):
         with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
             tcp.bind(("127.0.0.1", 0))
             port: int = tcp.getsockname()[1]
+            if port in _handed_out:
+                continue
             try:
                 udp.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            _handed_out.add(port)
             return port
     raise RuntimeError("no free port")
 
