@@ -255,7 +255,7 @@ def insert_new(connection: Connection, authority: Authority, requester: Requeste
 
 def check_usable_root(connection: Connection, root: Authority) -> None:
     """Raise Conflict unless the root is still there and active: nobody deletes a root while a CA is made under it."""
-    query = select(authorities.c.state).where(authorities.c.id == root.id).with_for_update()
+    query = select(authorities.c.state).where(authorities.c.id == root.id).with_for_update(key_share=True)
     state = connection.execute(query).scalar_one()
     if state != AuthorityState.ACTIVE.value:
         raise Conflict(f"{root.reference} is {state}")

@@ -121,7 +121,9 @@ def store(connection: Connection, scope: Scope, published: Sequence[PublishedCRL
 
     Numbers are given here: raises Conflict when another node has published meanwhile, and the caller reads again.
     """
-    connection.execute(select(authorities.c.id).where(authorities.c.id == scope.authority_id).with_for_update())
+    connection.execute(
+        select(authorities.c.id).where(authorities.c.id == scope.authority_id).with_for_update(key_share=True)
+    )
     number = _next_number(connection, scope)
     for crl in published:
         if crl.number != number:

@@ -44,8 +44,11 @@ def check_move(state: AuthorityState, move: Move) -> None:
 
 
 def lock(connection: Connection, authority: Authority) -> AuthorityState:
-    """The state that the store has now, its row locked until the transaction ends; NotFound for a deleted CA."""
-    query = select(authorities.c.state).where(authorities.c.id == authority.id).with_for_update()
+    """The state that the store has now, its row locked until the transaction ends; NotFound for a deleted CA.
+
+    Certificates of the CA can be stored meanwhile (``FOR NO KEY UPDATE`` on PostgreSQL): they only refer to the row.
+    """
+    query = select(authorities.c.state).where(authorities.c.id == authority.id).with_for_update(key_share=True)
     state = AuthorityState(connection.execute(query).scalar_one())
     if state is AuthorityState.DELETED:
         raise NotFound(f"no CA {authority.reference}")

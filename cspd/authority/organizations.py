@@ -169,7 +169,7 @@ def check_administrator(connection: Connection, name: str, requester: Requester)
 
 def _find(connection: Connection, name: str, *, for_update: bool = False) -> Organization | None:
     query = select(organizations).where(organizations.c.name == name)
-    row = connection.execute(query.with_for_update() if for_update else query).one_or_none()
+    row = connection.execute(query.with_for_update(key_share=True) if for_update else query).one_or_none()
     return None if row is None else _organization(row)
 
 

@@ -52,7 +52,7 @@ def read_expired(connection: Connection, now: datetime) -> Sequence[Responder]:
 
 def lock_authority(connection: Connection, authority_id: str) -> None:
     """Let other nodes' transactions that ask the same wait for this one; SQLite has one writer anyway."""
-    connection.execute(select(authorities.c.id).where(authorities.c.id == authority_id).with_for_update())
+    connection.execute(select(authorities.c.id).where(authorities.c.id == authority_id).with_for_update(key_share=True))
 
 
 def insert_responder(connection: Connection, responder: Responder) -> None:
