@@ -11,7 +11,6 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from random import SystemRandom
 from secrets import token_hex, token_urlsafe
 
 from cryptography import x509
@@ -19,22 +18,19 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from twisted.internet.task import Clock as StandingClock
 
 from cspd.admin.installation import write_private
 from cspd.authority.issuance import IssuancePipeline
 from cspd.authority.new_authorities import NewIssuingCA, NewRoot
 from cspd.authority.profiles import load_profiles
 from cspd.authority.values import AuthorityKind, CAReference, EnrollmentRequest, Issued, Requester
-from cspd.clock import SystemClock
 from cspd.config.model import RootConfig
 from cspd.config.secrets import Secrets, SecretStore
 from cspd.config.shipped import shipped_profiles
 from cspd.daemon.authority_services import build_authority_services
-from cspd.daemon.core import Core, build_core, store_url
-from cspd.daemon.offline import ImmediateDatabase, run
+from cspd.daemon.core import Core
+from cspd.daemon.offline import offline_core, run
 from cspd.keys.values import KeyType
-from cspd.store import schema
 
 ORGANIZATION = "demo"
 TENANT = "demo"
@@ -77,22 +73,8 @@ def fill_demo(folder: Path, options: DemoOptions, *, user: str) -> None:
     write_private(folder / "cspd.toml", text.encode(), 0o640)
     root = RootConfig.model_validate(tomllib.loads(text))
     secrets = Secrets(folder=folder, store=store, environment={})
-    url = store_url(root.store, state, secrets)
-    schema.upgrade(url)
-    database = ImmediateDatabase(url)
-    try:
-        core = build_core(
-            root,
-            secrets=secrets,
-            database=database,
-            reactor=StandingClock(),
-            clock=SystemClock(),
-            random=SystemRandom(),
-            call_from_thread=None,
-        )
+    with offline_core(root, state=state, secrets=secrets) as core:
         run(_make_pki(core, pki, options, Requester(protocol="cspctl", identity=user)))
-    finally:
-        database.close()
     write_private(folder / "demo.toml", _demo_facts(options).encode())
 
 

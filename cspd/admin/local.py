@@ -6,20 +6,15 @@ import os
 import pwd
 from collections.abc import Mapping
 from pathlib import Path
-from random import SystemRandom
 from typing import Any
-
-from twisted.internet.task import Clock as StandingClock
 
 from cspd.admin.client import NotAllowed, owner_of
 from cspd.admin.operations.values import Caller, Operations
-from cspd.clock import SystemClock
 from cspd.config.configuration import Configuration
 from cspd.daemon.administration import core_operations
-from cspd.daemon.core import build_core, store_url
+from cspd.daemon.core import Core
 from cspd.daemon.lock import StateLock
-from cspd.daemon.offline import ImmediateDatabase, run
-from cspd.store import schema
+from cspd.daemon.offline import offline_core, run
 
 
 def run_locally(configuration: Configuration, operation: str, arguments: Mapping[str, Any]) -> Any:
@@ -36,13 +31,8 @@ def run_locally(configuration: Configuration, operation: str, arguments: Mapping
     except PermissionError as error:
         raise NotAllowed(configuration.state, owner_of(configuration.state)) from error
     try:
-        url = store_url(configuration.root.store, configuration.state, configuration.secrets)
-        schema.upgrade(url)
-        database = ImmediateDatabase(url)
-        try:
-            return run(_run(configuration, database, operation, arguments, caller))
-        finally:
-            database.close()
+        with offline_core(configuration.root, state=configuration.state, secrets=configuration.secrets) as core:
+            return run(_run(core, configuration, operation, arguments, caller))
     finally:
         lock.release()
 
@@ -60,21 +50,8 @@ def become_owner(folder: Path) -> None:
 
 
 async def _run(
-    configuration: Configuration,
-    database: ImmediateDatabase,
-    operation: str,
-    arguments: Mapping[str, Any],
-    caller: Caller,
+    core: Core, configuration: Configuration, operation: str, arguments: Mapping[str, Any], caller: Caller
 ) -> Any:
-    core = build_core(
-        configuration.root,
-        secrets=configuration.secrets,
-        database=database,
-        reactor=StandingClock(),
-        clock=SystemClock(),
-        random=SystemRandom(),
-        call_from_thread=None,
-    )
     await core.keys.start()
     try:
         await core.authorities.refresh()

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import SystemRandom
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection
+from twisted.internet.task import Clock as StandingClock
 
+from cspd.clock import SystemClock
+from cspd.config.model import RootConfig
+from cspd.config.secrets import Secrets
+from cspd.daemon.core import Core, build_core, store_url
+from cspd.store import schema
 from cspd.store.database import choose_backend
 from cspd.store.transactions import Done, Outcome, Reader, Writer
 
@@ -35,6 +44,29 @@ class ImmediateDatabase:
         """Close the connections."""
         self._reader.close()
         self._writer.close()
+
+
+@contextmanager
+def offline_core(root: RootConfig, *, state: Path, secrets: Secrets) -> Iterator[Core]:
+    """The core on its store, whose schema is brought up to date; closes the store at the end.
+
+    Nothing that waits for a timer happens. Raises what the store and :func:`cspd.daemon.core.build_core` refuse.
+    """
+    url = store_url(root.store, state, secrets)
+    schema.upgrade(url)
+    database = ImmediateDatabase(url)
+    try:
+        yield build_core(
+            root,
+            secrets=secrets,
+            database=database,
+            reactor=StandingClock(),
+            clock=SystemClock(),
+            random=SystemRandom(),
+            call_from_thread=None,
+        )
+    finally:
+        database.close()
 
 
 def _result(outcome: Outcome) -> Any:
