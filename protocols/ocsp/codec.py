@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from protocols.ocsp import der
+from cspd.x509 import tlv
 from protocols.ocsp.messages import (
     NONCE,
     CertID,
@@ -47,9 +47,9 @@ _HASHES = {
     HashAlgorithm.SHA512: "2.16.840.1.101.3.4.2.3",
 }
 HASH_ALGORITHMS = {
-    der.sequence(der.object_identifier(oid), parameters): algorithm
+    tlv.sequence(tlv.object_identifier(oid), parameters): algorithm
     for algorithm, oid in _HASHES.items()
-    for parameters in (b"", der.NULL)
+    for parameters in (b"", tlv.NULL)
 }
 """The AlgorithmIdentifiers we know; their parameters may be NULL or absent (RFC 5754, 2)."""
 
@@ -62,13 +62,13 @@ _UNDERSTOOD = frozenset(
         "1.3.6.1.5.5.7.48.1.8",  # id-pkix-ocsp-pref-sig-algs: a responder has one key (RFC 6960, 4.4.7.2.2)
     }
 )
-_NONCE_OID = der.object_identifier(NONCE)
-_EXTENDED_REVOKE = der.sequence(der.object_identifier("1.3.6.1.5.5.7.48.1.9"), der.element(der.OCTET_STRING, der.NULL))
-_BASIC_RESPONSE = der.object_identifier("1.3.6.1.5.5.7.48.1.1")
-_SUCCESSFUL = der.element(der.ENUMERATED, bytes((OCSPResponseStatus.SUCCESSFUL.value,)))
+_NONCE_OID = tlv.object_identifier(NONCE)
+_EXTENDED_REVOKE = tlv.sequence(tlv.object_identifier("1.3.6.1.5.5.7.48.1.9"), tlv.element(tlv.OCTET_STRING, tlv.NULL))
+_BASIC_RESPONSE = tlv.object_identifier("1.3.6.1.5.5.7.48.1.1")
+_SUCCESSFUL = tlv.element(tlv.ENUMERATED, bytes((OCSPResponseStatus.SUCCESSFUL.value,)))
 
 ERROR_RESPONSES: Mapping[OCSPResponseStatus, bytes] = {
-    status: der.sequence(der.element(der.ENUMERATED, bytes((status.value,))))
+    status: tlv.sequence(tlv.element(tlv.ENUMERATED, bytes((status.value,))))
     for status in OCSPResponseStatus
     if status is not OCSPResponseStatus.SUCCESSFUL
 }
@@ -98,30 +98,30 @@ def decode_request(data: bytes, limits: RequestLimits = RequestLimits()) -> OCSP
         raise RequestError(f"longer than {limits.request_octets} octets")
     try:
         return _read_request(data, limits)
-    except der.DERError as error:
+    except tlv.DERError as error:
         raise RequestError(str(error)) from error
 
 
 def _read_request(data: bytes, limits: RequestLimits) -> OCSPRequest:
-    start, end = der.read_only(data, 0, len(data), der.SEQUENCE)
-    position, tbs_end = der.read(data, start, end, der.SEQUENCE)
+    start, end = tlv.read_only(data, 0, len(data), tlv.SEQUENCE)
+    position, tbs_end = tlv.read(data, start, end, tlv.SEQUENCE)
     signature_der = None
     if tbs_end < end:
-        inner, stop = der.read_only(data, tbs_end, end, _CONTEXT)
-        der.read_only(data, inner, stop, der.SEQUENCE)
-        der.check_well_formed(data, inner, stop)
+        inner, stop = tlv.read_only(data, tbs_end, end, _CONTEXT)
+        tlv.read_only(data, inner, stop, tlv.SEQUENCE)
+        tlv.check_well_formed(data, inner, stop)
         signature_der = data[inner:stop]
 
     # version [0] EXPLICIT DEFAULT v1 is never there: v1 is left out in DER, and there is no other version.
     requestor_name_der = None
     if position < tbs_end and data[position] == _CONTEXT | 1:
-        inner, stop = der.read(data, position, tbs_end, _CONTEXT | 1)
-        der.check_well_formed(data, inner, stop)
-        if der.read_any(data, inner, stop)[2] != stop:
+        inner, stop = tlv.read(data, position, tbs_end, _CONTEXT | 1)
+        tlv.check_well_formed(data, inner, stop)
+        if tlv.read_any(data, inner, stop)[2] != stop:
             raise RequestError("requestorName is not one GeneralName")
         requestor_name_der = data[inner:stop]
         position = stop
-    inner, stop = der.read(data, position, tbs_end, der.SEQUENCE)
+    inner, stop = tlv.read(data, position, tbs_end, tlv.SEQUENCE)
     request_list: list[SingleRequest] = []
     while inner < stop:
         if len(request_list) == limits.cert_ids:
@@ -135,28 +135,28 @@ def _read_request(data: bytes, limits: RequestLimits) -> OCSPRequest:
 
 
 def _read_single_request(data: bytes, position: int, end: int) -> tuple[SingleRequest, int]:
-    start, stop = der.read(data, position, end, der.SEQUENCE)
-    inner, cert_id_end = der.read(data, start, stop, der.SEQUENCE)
-    oid_start, algorithm_end = der.read(data, inner, cert_id_end, der.SEQUENCE)
+    start, stop = tlv.read(data, position, end, tlv.SEQUENCE)
+    inner, cert_id_end = tlv.read(data, start, stop, tlv.SEQUENCE)
+    oid_start, algorithm_end = tlv.read(data, inner, cert_id_end, tlv.SEQUENCE)
     algorithm_der = data[inner:algorithm_end]
     if algorithm_der not in HASH_ALGORITHMS:
-        oid_start, oid_end = der.read(data, oid_start, algorithm_end, der.OBJECT_IDENTIFIER)
-        der.read_object_identifier(data, oid_start, oid_end)
-        if oid_end < algorithm_end and der.read_any(data, oid_end, algorithm_end)[2] != algorithm_end:
+        oid_start, oid_end = tlv.read(data, oid_start, algorithm_end, tlv.OBJECT_IDENTIFIER)
+        tlv.read_object_identifier(data, oid_start, oid_end)
+        if oid_end < algorithm_end and tlv.read_any(data, oid_end, algorithm_end)[2] != algorithm_end:
             raise RequestError("hashAlgorithm has more than its parameters")
-        der.check_well_formed(data, oid_end, algorithm_end)
-    name_start, name_end = der.read(data, algorithm_end, cert_id_end, der.OCTET_STRING)
-    key_start, key_end = der.read(data, name_end, cert_id_end, der.OCTET_STRING)
+        tlv.check_well_formed(data, oid_end, algorithm_end)
+    name_start, name_end = tlv.read(data, algorithm_end, cert_id_end, tlv.OCTET_STRING)
+    key_start, key_end = tlv.read(data, name_end, cert_id_end, tlv.OCTET_STRING)
     if name_end - name_start > MAX_HASH_OCTETS or key_end - key_start > MAX_HASH_OCTETS:
         raise RequestError(f"a hash is longer than {MAX_HASH_OCTETS} octets")
-    serial_start, serial_end = der.read_only(data, key_end, cert_id_end, der.INTEGER)
+    serial_start, serial_end = tlv.read_only(data, key_end, cert_id_end, tlv.INTEGER)
     if serial_end - serial_start > MAX_SERIAL_OCTETS:
         raise RequestError(f"a serialNumber is longer than {MAX_SERIAL_OCTETS} octets")
     cert_id = CertID(
         algorithm_der,
         data[name_start:name_end],
         data[key_start:key_end],
-        der.read_integer(data, serial_start, serial_end),
+        tlv.read_integer(data, serial_start, serial_end),
         data[start:cert_id_end],
     )
     if cert_id_end == stop:
@@ -166,8 +166,8 @@ def _read_single_request(data: bytes, position: int, end: int) -> tuple[SingleRe
 
 def _read_extensions(data: bytes, position: int, end: int, identifier: int) -> tuple[Extension, ...]:
     """Read ``[n] EXPLICIT Extensions``, which must reach to ``end``."""
-    inner, stop = der.read_only(data, position, end, identifier)
-    inner, stop = der.read_only(data, inner, stop, der.SEQUENCE)
+    inner, stop = tlv.read_only(data, position, end, identifier)
+    inner, stop = tlv.read_only(data, inner, stop, tlv.SEQUENCE)
     extensions: list[Extension] = []
     while inner < stop:
         if len(extensions) == MAX_EXTENSIONS:
@@ -182,15 +182,15 @@ def _read_extensions(data: bytes, position: int, end: int, identifier: int) -> t
 
 
 def _read_extension(data: bytes, position: int, end: int) -> tuple[Extension, int]:
-    start, stop = der.read(data, position, end, der.SEQUENCE)
-    inner, oid_end = der.read(data, start, stop, der.OBJECT_IDENTIFIER)
-    extn_id = NONCE if data[start:oid_end] == _NONCE_OID else der.read_object_identifier(data, inner, oid_end)
-    critical = data[oid_end : oid_end + 3] == der.TRUE
-    inner, stop = der.read_only(data, oid_end + 3 if critical else oid_end, stop, der.OCTET_STRING)
+    start, stop = tlv.read(data, position, end, tlv.SEQUENCE)
+    inner, oid_end = tlv.read(data, start, stop, tlv.OBJECT_IDENTIFIER)
+    extn_id = NONCE if data[start:oid_end] == _NONCE_OID else tlv.read_object_identifier(data, inner, oid_end)
+    critical = data[oid_end : oid_end + 3] == tlv.TRUE
+    inner, stop = tlv.read_only(data, oid_end + 3 if critical else oid_end, stop, tlv.OCTET_STRING)
     if critical and extn_id not in _UNDERSTOOD:
         raise RequestError(f"critical extension {extn_id} is not known")
     if extn_id == NONCE:
-        nonce_start, nonce_end = der.read_only(data, inner, stop, der.OCTET_STRING)
+        nonce_start, nonce_end = tlv.read_only(data, inner, stop, tlv.OCTET_STRING)
         if not 1 <= nonce_end - nonce_start <= MAX_NONCE_OCTETS:
             raise RequestError(f"the nonce has not 1 to {MAX_NONCE_OCTETS} octets")
     return Extension(extn_id, critical, data[inner:stop]), stop
@@ -198,30 +198,30 @@ def _read_extension(data: bytes, position: int, end: int) -> tuple[Extension, in
 
 def encode_request(request: OCSPRequest) -> bytes:
     """Encode an OCSPRequest; clients do this, and tests."""
-    tbs_request = der.sequence(
-        b"" if request.requestor_name_der is None else der.element(_CONTEXT | 1, request.requestor_name_der),
-        der.sequence(*map(_encode_single_request, request.request_list)),
+    tbs_request = tlv.sequence(
+        b"" if request.requestor_name_der is None else tlv.element(_CONTEXT | 1, request.requestor_name_der),
+        tlv.sequence(*map(_encode_single_request, request.request_list)),
         _encode_extensions(request.extensions, _CONTEXT | 2),
     )
     signature_der = request.signature_der
-    return der.sequence(tbs_request, b"" if signature_der is None else der.element(_CONTEXT, signature_der))
+    return tlv.sequence(tbs_request, b"" if signature_der is None else tlv.element(_CONTEXT, signature_der))
 
 
 def _encode_single_request(request: SingleRequest) -> bytes:
-    return der.sequence(encode_cert_id(request.req_cert), _encode_extensions(request.extensions, _CONTEXT))
+    return tlv.sequence(encode_cert_id(request.req_cert), _encode_extensions(request.extensions, _CONTEXT))
 
 
 def _encode_extensions(extensions: tuple[Extension, ...], identifier: int) -> bytes:
     if not extensions:
         return b""
-    return der.element(
+    return tlv.element(
         identifier,
-        der.sequence(
+        tlv.sequence(
             *(
-                der.sequence(
-                    der.object_identifier(extension.extn_id),
-                    der.TRUE if extension.critical else b"",
-                    der.element(der.OCTET_STRING, extension.extn_value),
+                tlv.sequence(
+                    tlv.object_identifier(extension.extn_id),
+                    tlv.TRUE if extension.critical else b"",
+                    tlv.element(tlv.OCTET_STRING, extension.extn_value),
                 )
                 for extension in extensions
             )
@@ -231,17 +231,17 @@ def _encode_extensions(extensions: tuple[Extension, ...], identifier: int) -> by
 
 def nonce_extension(nonce: bytes, *, critical: bool = False) -> Extension:
     """The extension that carries a nonce of 1 to 128 octets (RFC 9654, 2.1)."""
-    return Extension(NONCE, critical, der.element(der.OCTET_STRING, nonce))
+    return Extension(NONCE, critical, tlv.element(tlv.OCTET_STRING, nonce))
 
 
 def encode_cert_id(cert_id: CertID) -> bytes:
     """Encode a CertID."""
-    return der.element(
-        der.SEQUENCE,
+    return tlv.element(
+        tlv.SEQUENCE,
         cert_id.algorithm_der
-        + der.element(der.OCTET_STRING, cert_id.issuer_name_hash)
-        + der.element(der.OCTET_STRING, cert_id.issuer_key_hash)
-        + der.integer(cert_id.serial_number),
+        + tlv.element(tlv.OCTET_STRING, cert_id.issuer_name_hash)
+        + tlv.element(tlv.OCTET_STRING, cert_id.issuer_key_hash)
+        + tlv.integer(cert_id.serial_number),
     )
 
 
@@ -250,15 +250,15 @@ def encode_response_data(response_data: ResponseData) -> bytes:
     nonce = response_data.nonce
     if response_data.extended_revoke:
         extensions = _EXTENDED_REVOKE if nonce is None else _nonce_extension(len(nonce)) + nonce + _EXTENDED_REVOKE
-        extensions = der.element(_CONTEXT | 1, der.element(der.SEQUENCE, extensions))
+        extensions = tlv.element(_CONTEXT | 1, tlv.element(tlv.SEQUENCE, extensions))
     else:
         extensions = b"" if nonce is None else _only_nonce_head(len(nonce)) + nonce
-    return der.element(
-        der.SEQUENCE,
+    return tlv.element(
+        tlv.SEQUENCE,
         _KEY_HASH_HEAD
         + response_data.responder_key_hash
-        + der.generalized_time(response_data.produced_at)
-        + der.element(der.SEQUENCE, b"".join(map(_encode_single_response, response_data.responses)))
+        + tlv.generalized_time(response_data.produced_at)
+        + tlv.element(tlv.SEQUENCE, b"".join(map(_encode_single_response, response_data.responses)))
         + extensions,
     )
 
@@ -267,25 +267,25 @@ def encode_response_data(response_data: ResponseData) -> bytes:
 def _nonce_extension(octets: int) -> bytes:
     """The Extension of a nonce of that length, up to where the nonce itself begins."""
     nonce = bytes(octets)
-    value = der.element(der.OCTET_STRING, der.element(der.OCTET_STRING, nonce))
-    return der.element(der.SEQUENCE, _NONCE_OID + value)[:-octets]
+    value = tlv.element(tlv.OCTET_STRING, tlv.element(tlv.OCTET_STRING, nonce))
+    return tlv.element(tlv.SEQUENCE, _NONCE_OID + value)[:-octets]
 
 
 @cache
 def _only_nonce_head(octets: int) -> bytes:
     """``responseExtensions [1] EXPLICIT Extensions`` with nothing but a nonce of that length, up to the nonce."""
     extension = _nonce_extension(octets) + bytes(octets)
-    return der.element(_CONTEXT | 1, der.element(der.SEQUENCE, extension))[:-octets]
+    return tlv.element(_CONTEXT | 1, tlv.element(tlv.SEQUENCE, extension))[:-octets]
 
 
 def _encode_single_response(response: SingleResponse) -> bytes:
     next_update = response.next_update
-    return der.element(
-        der.SEQUENCE,
+    return tlv.element(
+        tlv.SEQUENCE,
         (response.cert_id.encoded or encode_cert_id(response.cert_id))
         + _encode_cert_status(response.cert_status)
-        + der.generalized_time(response.this_update)
-        + (b"" if next_update is None else _NEXT_UPDATE_HEAD + der.generalized_time(next_update)),
+        + tlv.generalized_time(response.this_update)
+        + (b"" if next_update is None else _NEXT_UPDATE_HEAD + tlv.generalized_time(next_update)),
     )
 
 
@@ -295,8 +295,8 @@ def _encode_cert_status(status: CertStatus) -> bytes:
     if isinstance(status, Revoked):
         reason = b""
         if status.revocation_reason is not None:
-            reason = der.element(_CONTEXT, der.element(der.ENUMERATED, bytes((status.revocation_reason.number,))))
-        return der.element(_CONTEXT | 1, der.generalized_time(status.revocation_time) + reason)
+            reason = tlv.element(_CONTEXT, tlv.element(tlv.ENUMERATED, bytes((status.revocation_reason.number,))))
+        return tlv.element(_CONTEXT | 1, tlv.generalized_time(status.revocation_time) + reason)
     return b"\x82\x00"
 
 
@@ -306,14 +306,14 @@ def encode_successful(response_data_der: bytes, signature: bytes, *, algorithm_d
     ``algorithm_der`` is the AlgorithmIdentifier of the signature, ``certs_der`` the element ``[0] EXPLICIT certs`` of
     :func:`encode_certs`, or nothing; a responder makes both once.
     """
-    basic_response = der.element(
-        der.SEQUENCE,
-        response_data_der + algorithm_der + der.element(der.BIT_STRING, b"\x00" + signature) + certs_der,
+    basic_response = tlv.element(
+        tlv.SEQUENCE,
+        response_data_der + algorithm_der + tlv.element(tlv.BIT_STRING, b"\x00" + signature) + certs_der,
     )
-    response_bytes = der.element(der.SEQUENCE, _BASIC_RESPONSE + der.element(der.OCTET_STRING, basic_response))
-    return der.element(der.SEQUENCE, _SUCCESSFUL + der.element(_CONTEXT, response_bytes))
+    response_bytes = tlv.element(tlv.SEQUENCE, _BASIC_RESPONSE + tlv.element(tlv.OCTET_STRING, basic_response))
+    return tlv.element(tlv.SEQUENCE, _SUCCESSFUL + tlv.element(_CONTEXT, response_bytes))
 
 
 def encode_certs(*certificates_der: bytes) -> bytes:
     """Encode ``certs [0] EXPLICIT SEQUENCE OF Certificate`` of a BasicOCSPResponse."""
-    return der.element(_CONTEXT, der.sequence(*certificates_der))
+    return tlv.element(_CONTEXT, tlv.sequence(*certificates_der))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cspd.authority.values import CACertificate
-from protocols.ocsp import der
+from cspd.x509 import tlv
 from protocols.ocsp.codec import HASH_ALGORITHMS
 from protocols.ocsp.messages import CertID, HashAlgorithm
 
@@ -68,15 +68,15 @@ def key_hash(certificate_der: bytes) -> bytes:
 
 def _subject_and_key(certificate_der: bytes) -> tuple[bytes, bytes]:
     """Cut subject and public key out of a certificate (RFC 5280, 4.1)."""
-    position, end = der.read(certificate_der, 0, len(certificate_der), der.SEQUENCE)
-    position, end = der.read(certificate_der, position, end, der.SEQUENCE)
-    identifier, _, stop = der.read_any(certificate_der, position, end)
+    position, end = tlv.read(certificate_der, 0, len(certificate_der), tlv.SEQUENCE)
+    position, end = tlv.read(certificate_der, position, end, tlv.SEQUENCE)
+    identifier, _, stop = tlv.read_any(certificate_der, position, end)
     if identifier == _VERSION:
         position = stop
-    for skipped in (der.INTEGER, der.SEQUENCE, der.SEQUENCE, der.SEQUENCE):  # serial, signature, issuer, validity
-        _, position = der.read(certificate_der, position, end, skipped)
-    _, subject_end = der.read(certificate_der, position, end, der.SEQUENCE)
-    algorithm, key_end = der.read(certificate_der, subject_end, end, der.SEQUENCE)
-    _, algorithm_end = der.read(certificate_der, algorithm, key_end, der.SEQUENCE)
-    start, stop = der.read(certificate_der, algorithm_end, key_end, der.BIT_STRING)
+    for skipped in (tlv.INTEGER, tlv.SEQUENCE, tlv.SEQUENCE, tlv.SEQUENCE):  # serial, signature, issuer, validity
+        _, position = tlv.read(certificate_der, position, end, skipped)
+    _, subject_end = tlv.read(certificate_der, position, end, tlv.SEQUENCE)
+    algorithm, key_end = tlv.read(certificate_der, subject_end, end, tlv.SEQUENCE)
+    _, algorithm_end = tlv.read(certificate_der, algorithm, key_end, tlv.SEQUENCE)
+    start, stop = tlv.read(certificate_der, algorithm_end, key_end, tlv.BIT_STRING)
     return certificate_der[position:subject_end], certificate_der[start + 1 : stop]

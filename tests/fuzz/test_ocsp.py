@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cspd.refusals import Malformed
-from protocols.ocsp import der
+from cspd.x509 import tlv
 from protocols.ocsp.codec import RequestError, decode_request, encode_request
 from protocols.ocsp.endpoint import decode_path
 
@@ -57,8 +57,8 @@ def test_bytes_are_a_request_or_an_error(data: bytes) -> None:
 
 @given(st.binary(max_size=300))
 def test_elements_are_well_formed_or_an_error(data: bytes) -> None:
-    with suppress(der.DERError):
-        der.check_well_formed(data, 0, len(data))
+    with suppress(tlv.DERError):
+        tlv.check_well_formed(data, 0, len(data))
 
 
 @given(st.text(max_size=300) | st.binary(max_size=200).map(lambda data: base64.b64encode(data).decode()))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from protocols.ocsp import codec, der
+from cspd.x509 import tlv
+from protocols.ocsp import codec
 from protocols.ocsp.config import NoncePolicy, OCSPConfig
 from protocols.ocsp.messages import CertID, Extension, OCSPRequest, SingleRequest
 from tests.protocols.ocsp.world import World, request_for
@@ -12,15 +13,15 @@ from tests.protocols.ocsp.world import World, request_for
 MALFORMED = bytes.fromhex("30030a0101")
 UNAUTHORIZED = bytes.fromhex("30030a0106")
 
-SHA1_DER = der.sequence(der.object_identifier("1.3.14.3.2.26"), der.NULL)
+SHA1_DER = tlv.sequence(tlv.object_identifier("1.3.14.3.2.26"), tlv.NULL)
 CERT_ID = CertID(SHA1_DER, bytes(20), bytes(20), 1)
 SINGLE = SingleRequest(CERT_ID)
-SINGLE_DER = der.sequence(codec.encode_cert_id(CERT_ID))
-REQUEST_LIST = der.sequence(SINGLE_DER)
+SINGLE_DER = tlv.sequence(codec.encode_cert_id(CERT_ID))
+REQUEST_LIST = tlv.sequence(SINGLE_DER)
 
 
 def tbs(*elements: bytes) -> bytes:
-    return der.sequence(der.sequence(*elements))
+    return tlv.sequence(tlv.sequence(*elements))
 
 
 def with_nonce(value: bytes) -> bytes:
@@ -28,10 +29,10 @@ def with_nonce(value: bytes) -> bytes:
 
 
 def with_cert_id(*elements: bytes) -> bytes:
-    return tbs(der.sequence(der.sequence(der.sequence(*elements))))
+    return tbs(tlv.sequence(tlv.sequence(tlv.sequence(*elements))))
 
 
-NAME_HASH = KEY_HASH = der.element(der.OCTET_STRING, bytes(20))
+NAME_HASH = KEY_HASH = tlv.element(tlv.OCTET_STRING, bytes(20))
 GOOD_TEXT = tbs(REQUEST_LIST)
 
 BAD = {
@@ -48,23 +49,23 @@ BAD = {
     "a set instead of a sequence": b"\x31" + GOOD_TEXT[1:],
     "a high tag number": b"\x3f\x1f\x00",
     "no requestList": tbs(),
-    "an empty requestList": tbs(der.sequence()),
-    "version v1 written out": tbs(der.element(0xA0, der.integer(0)), REQUEST_LIST),
-    "version v2": tbs(der.element(0xA0, der.integer(1)), REQUEST_LIST),
-    "an unknown element behind the list": tbs(REQUEST_LIST, der.element(0xA3, b"")),
+    "an empty requestList": tbs(tlv.sequence()),
+    "version v1 written out": tbs(tlv.element(0xA0, tlv.integer(0)), REQUEST_LIST),
+    "version v2": tbs(tlv.element(0xA0, tlv.integer(1)), REQUEST_LIST),
+    "an unknown element behind the list": tbs(REQUEST_LIST, tlv.element(0xA3, b"")),
     "an element behind the extensions": tbs(
         REQUEST_LIST,
-        der.element(0xA2, der.sequence(der.sequence(der.object_identifier("1.2.3"), b"\x04\x00"))),
+        tlv.element(0xA2, tlv.sequence(tlv.sequence(tlv.object_identifier("1.2.3"), b"\x04\x00"))),
         b"\x05\x00",
     ),
-    "an empty list of extensions": tbs(REQUEST_LIST, der.element(0xA2, der.sequence())),
+    "an empty list of extensions": tbs(REQUEST_LIST, tlv.element(0xA2, tlv.sequence())),
     "critical FALSE written out": tbs(
         REQUEST_LIST,
-        der.element(0xA2, der.sequence(der.sequence(der.object_identifier("1.2.3"), b"\x01\x01\x00", b"\x04\x00"))),
+        tlv.element(0xA2, tlv.sequence(tlv.sequence(tlv.object_identifier("1.2.3"), b"\x01\x01\x00", b"\x04\x00"))),
     ),
     "critical as 1": tbs(
         REQUEST_LIST,
-        der.element(0xA2, der.sequence(der.sequence(der.object_identifier("1.2.3"), b"\x01\x01\x01", b"\x04\x00"))),
+        tlv.element(0xA2, tlv.sequence(tlv.sequence(tlv.object_identifier("1.2.3"), b"\x01\x01\x01", b"\x04\x00"))),
     ),
     "an unknown critical extension": codec.encode_request(OCSPRequest((SINGLE,), (Extension("1.2.3", True, b""),))),
     "an unknown critical single extension": codec.encode_request(
@@ -74,39 +75,39 @@ BAD = {
     "too many extensions": codec.encode_request(
         OCSPRequest((SINGLE,), tuple(Extension(f"1.2.{number}", False, b"") for number in range(17)))
     ),
-    "an empty OID": tbs(REQUEST_LIST, der.element(0xA2, der.sequence(der.sequence(b"\x06\x00", b"\x04\x00")))),
-    "an OID cut short": tbs(REQUEST_LIST, der.element(0xA2, der.sequence(der.sequence(b"\x06\x01\x80", b"\x04\x00")))),
+    "an empty OID": tbs(REQUEST_LIST, tlv.element(0xA2, tlv.sequence(tlv.sequence(b"\x06\x00", b"\x04\x00")))),
+    "an OID cut short": tbs(REQUEST_LIST, tlv.element(0xA2, tlv.sequence(tlv.sequence(b"\x06\x01\x80", b"\x04\x00")))),
     "an OID arc with leading zeros": tbs(
-        REQUEST_LIST, der.element(0xA2, der.sequence(der.sequence(b"\x06\x03\x2a\x80\x01", b"\x04\x00")))
+        REQUEST_LIST, tlv.element(0xA2, tlv.sequence(tlv.sequence(b"\x06\x03\x2a\x80\x01", b"\x04\x00")))
     ),
     "an OID of 1000 octets": tbs(
         REQUEST_LIST,
-        der.element(0xA2, der.sequence(der.sequence(der.element(6, b"\xff" * 999 + b"\x01"), b"\x04\x00"))),
+        tlv.element(0xA2, tlv.sequence(tlv.sequence(tlv.element(6, b"\xff" * 999 + b"\x01"), b"\x04\x00"))),
     ),
     "an empty nonce": with_nonce(b"\x04\x00"),
-    "a nonce of 129 octets": with_nonce(der.element(4, bytes(129))),
+    "a nonce of 129 octets": with_nonce(tlv.element(4, bytes(129))),
     "a nonce without its OCTET STRING": with_nonce(b"0123456789abcdef"),
     "a nonce with something behind it": with_nonce(b"\x04\x01a\x00"),
-    "a requestorName that is two": tbs(der.element(0xA1, b"\x82\x00\x82\x00"), REQUEST_LIST),
-    "a requestorName that is none": tbs(der.element(0xA1, b""), REQUEST_LIST),
-    "a requestorName nested 200 deep": tbs(der.element(0xA1, b"\x30\x80" * 200), REQUEST_LIST),
-    "a signature that is no sequence": der.sequence(der.sequence(REQUEST_LIST), der.element(0xA0, b"\x04\x00")),
-    "a signature with broken DER": der.sequence(der.sequence(REQUEST_LIST), der.element(0xA0, b"\x30\x02\x30\x01")),
-    "something behind the signature": der.sequence(
-        der.sequence(REQUEST_LIST), der.element(0xA0, der.sequence()), b"\x05\x00"
+    "a requestorName that is two": tbs(tlv.element(0xA1, b"\x82\x00\x82\x00"), REQUEST_LIST),
+    "a requestorName that is none": tbs(tlv.element(0xA1, b""), REQUEST_LIST),
+    "a requestorName nested 200 deep": tbs(tlv.element(0xA1, b"\x30\x80" * 200), REQUEST_LIST),
+    "a signature that is no sequence": tlv.sequence(tlv.sequence(REQUEST_LIST), tlv.element(0xA0, b"\x04\x00")),
+    "a signature with broken DER": tlv.sequence(tlv.sequence(REQUEST_LIST), tlv.element(0xA0, b"\x30\x02\x30\x01")),
+    "something behind the signature": tlv.sequence(
+        tlv.sequence(REQUEST_LIST), tlv.element(0xA0, tlv.sequence()), b"\x05\x00"
     ),
     "no serialNumber": with_cert_id(SHA1_DER, NAME_HASH, KEY_HASH),
     "an empty serialNumber": with_cert_id(SHA1_DER, NAME_HASH, KEY_HASH, b"\x02\x00"),
     "a serialNumber in a longer form": with_cert_id(SHA1_DER, NAME_HASH, KEY_HASH, b"\x02\x02\x00\x01"),
-    "a serialNumber of 22 octets": with_cert_id(SHA1_DER, NAME_HASH, KEY_HASH, der.element(2, b"\x01" * 22)),
-    "something behind the serialNumber": with_cert_id(SHA1_DER, NAME_HASH, KEY_HASH, der.integer(1), b"\x05\x00"),
-    "a hash of 65 octets": with_cert_id(SHA1_DER, der.element(4, bytes(65)), KEY_HASH, der.integer(1)),
-    "a hash that is no OCTET STRING": with_cert_id(SHA1_DER, b"\x03\x01\x00", KEY_HASH, der.integer(1)),
-    "a hash algorithm without OID": with_cert_id(der.sequence(der.NULL), NAME_HASH, KEY_HASH, der.integer(1)),
+    "a serialNumber of 22 octets": with_cert_id(SHA1_DER, NAME_HASH, KEY_HASH, tlv.element(2, b"\x01" * 22)),
+    "something behind the serialNumber": with_cert_id(SHA1_DER, NAME_HASH, KEY_HASH, tlv.integer(1), b"\x05\x00"),
+    "a hash of 65 octets": with_cert_id(SHA1_DER, tlv.element(4, bytes(65)), KEY_HASH, tlv.integer(1)),
+    "a hash that is no OCTET STRING": with_cert_id(SHA1_DER, b"\x03\x01\x00", KEY_HASH, tlv.integer(1)),
+    "a hash algorithm without OID": with_cert_id(tlv.sequence(tlv.NULL), NAME_HASH, KEY_HASH, tlv.integer(1)),
     "a hash algorithm with two parameters": with_cert_id(
-        der.sequence(der.object_identifier("1.2.3"), der.NULL, der.NULL), NAME_HASH, KEY_HASH, der.integer(1)
+        tlv.sequence(tlv.object_identifier("1.2.3"), tlv.NULL, tlv.NULL), NAME_HASH, KEY_HASH, tlv.integer(1)
     ),
-    "101 CertIDs": tbs(der.sequence(*[SINGLE_DER] * 101)),
+    "101 CertIDs": tbs(tlv.sequence(*[SINGLE_DER] * 101)),
     "longer than allowed": b"\x30\x82\x20\x00" + bytes(8192),
 }
 
@@ -141,7 +142,7 @@ def test_nothing_of_a_bad_request_reaches_keys_or_store() -> None:
     "cert_id",
     [
         CERT_ID,
-        CertID(der.sequence(der.object_identifier("1.2.840.113549.2.5"), der.NULL), bytes(16), bytes(16), 1),
+        CertID(tlv.sequence(tlv.object_identifier("1.2.840.113549.2.5"), tlv.NULL), bytes(16), bytes(16), 1),
         CertID(SHA1_DER, b"", b"", 1),
     ],
     ids=["foreign issuer", "MD5", "empty hashes"],

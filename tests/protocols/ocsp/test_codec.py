@@ -9,11 +9,12 @@ from cryptography.x509 import ocsp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocols.ocsp import codec, der
+from cspd.x509 import tlv
+from protocols.ocsp import codec
 from protocols.ocsp.messages import NONCE, CertID, Extension, OCSPRequest, SingleRequest
 from tests.protocols.ocsp.world import World, request_for
 
-SHA1_DER = der.sequence(der.object_identifier("1.3.14.3.2.26"), der.NULL)
+SHA1_DER = tlv.sequence(tlv.object_identifier("1.3.14.3.2.26"), tlv.NULL)
 
 oids = st.builds(
     lambda first, second, rest: ".".join(map(str, (first, second, *rest))),
@@ -25,7 +26,7 @@ extensions = st.lists(
     st.builds(Extension, oids, st.just(value=False), st.binary(max_size=200)), max_size=4, unique_by=lambda e: e.extn_id
 ).map(tuple)
 algorithms = st.sampled_from(sorted(codec.HASH_ALGORITHMS)) | oids.map(
-    lambda oid: der.sequence(der.object_identifier(oid), der.NULL)
+    lambda oid: tlv.sequence(tlv.object_identifier(oid), tlv.NULL)
 )
 cert_ids = st.builds(
     CertID, algorithms, st.binary(max_size=64), st.binary(max_size=64), st.integers(-(2**167), 2**167 - 1)
@@ -35,8 +36,8 @@ requests = st.builds(
     OCSPRequest,
     st.lists(st.builds(SingleRequest, cert_ids, extensions), min_size=1, max_size=5).map(tuple),
     st.tuples(st.lists(nonces, max_size=1).map(tuple), extensions).map(lambda both: both[0] + both[1]),
-    st.none() | st.binary(max_size=100).map(lambda name: der.element(0x82, name)),
-    st.none() | st.binary(max_size=100).map(lambda signature: der.sequence(der.element(der.BIT_STRING, signature))),
+    st.none() | st.binary(max_size=100).map(lambda name: tlv.element(0x82, name)),
+    st.none() | st.binary(max_size=100).map(lambda signature: tlv.sequence(tlv.element(tlv.BIT_STRING, signature))),
 )
 
 
@@ -123,17 +124,17 @@ def test_the_oid_of_the_nonce_is_ours_alone_in_a_list() -> None:
     ],
 )
 def test_integers_are_read_and_written(encoded: bytes, value: int) -> None:
-    assert der.read_integer(encoded, 0, len(encoded)) == value
-    assert der.integer(value) == bytes((2, len(encoded))) + encoded
+    assert tlv.read_integer(encoded, 0, len(encoded)) == value
+    assert tlv.integer(value) == bytes((2, len(encoded))) + encoded
 
 
 @pytest.mark.parametrize("encoded", [b"", b"\x00\x01", b"\x00\x00", b"\xff\x80", b"\xff\xff"])
 def test_integers_in_a_longer_form_are_refused(encoded: bytes) -> None:
-    with pytest.raises(der.DERError):
-        der.read_integer(encoded, 0, len(encoded))
+    with pytest.raises(tlv.DERError):
+        tlv.read_integer(encoded, 0, len(encoded))
 
 
 @given(st.integers(0, 2**24 - 1))
 def test_lengths_are_read_as_written(length: int) -> None:
-    head = bytes((der.OCTET_STRING,)) + der.length_of(length)
-    assert der.read_any(head, 0, len(head) + length) == (der.OCTET_STRING, len(head), len(head) + length)
+    head = bytes((tlv.OCTET_STRING,)) + tlv.length_of(length)
+    assert tlv.read_any(head, 0, len(head) + length) == (tlv.OCTET_STRING, len(head), len(head) + length)

@@ -13,7 +13,8 @@ from cryptography.x509 import ocsp
 
 from cspd.authority.values import CertificateState, RevocationReason
 from cspd.keys.values import KeyType
-from protocols.ocsp import codec, der
+from cspd.x509 import tlv
+from protocols.ocsp import codec
 from protocols.ocsp.config import NeverIssued, OCSPConfig
 from protocols.ocsp.messages import (
     CertID,
@@ -28,7 +29,7 @@ from tests.protocols.ocsp.world import World, request_for
 from tests.support.verifying import verify_signature
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-SHA1_DER = der.sequence(der.object_identifier("1.3.14.3.2.26"), der.NULL)
+SHA1_DER = tlv.sequence(tlv.object_identifier("1.3.14.3.2.26"), tlv.NULL)
 
 
 def check_response(body: bytes, authority_certificate: x509.Certificate) -> ocsp.OCSPResponse:

@@ -1,7 +1,8 @@
-"""Distinguished Encoding Rules (X.690, 8 and 10): as much as OCSP needs, strict, and fast enough to run per request.
+"""Tag, length, value: Distinguished Encoding Rules (X.690, 8 and 10), strict, and fast enough to run per request.
 
-OCSP answers tens of thousands of small requests, and a general ASN.1 library spends ten times the work of the rest of
-the request on each. What is here reads one tag-length-value at a time and never looks behind the given end.
+Status and timestamp requests come by tens of thousands, and a general ASN.1 library (:mod:`cspd.x509.der`) spends ten
+times the work of the rest of the request on each. What is here reads one element at a time and never looks behind the
+given end.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def read_any(data: bytes, position: int, end: int) -> tuple[int, int, int]:
     """Read the head of the element at ``position``: its identifier octet, and where its contents start and stop.
 
     Raises :class:`DERError` for a length that is indefinite, not minimal, or reaches behind ``end``, and for tag
-    numbers above 30, which OCSP does not have.
+    numbers above 30, which our protocols do not have.
     """
     start = position + 2
     if start > end:
