@@ -14,13 +14,16 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
+from prometheus_client.registry import Collector
 from twisted.plugin import IPlugin
 from zope.interface import Interface, implementer
 
+from cspd.admin.operations.values import Operation
 from cspd.audit.events import AuditLog
 from cspd.authority.interfaces import Authorities, CertificateStore, Issuance, Publication, Revocation, Status
 from cspd.authority.profile_values import Profile
 from cspd.clock import Clock
+from cspd.health import Health
 from cspd.http.message import Route
 from cspd.jobs.values import Job
 from cspd.keys.interfaces import Keys
@@ -46,6 +49,28 @@ class ProtocolDeclaration:
     """``module:function`` with the signature of :class:`ProtocolFactory`."""
     plain_http: bool
     """Whether a listener without TLS may serve it (OCSP, CRL, SCEP, TSA) or the start is refused (ACME, EST)."""
+    commands: str = ""
+    """``module:group``, a click group that ``cspctl`` offers; imported only when somebody types its name."""
+    command_name: str = ""
+    """What to type, if it is not ``name``."""
+
+
+class IConnectorDeclaration(Interface):  # type: ignore[misc]  # zope.interface carries no types
+    """Marks declarations of connectors for ``getPlugins``."""
+
+
+@implementer(IPlugin, IConnectorDeclaration)
+@dataclass(frozen=True, kw_only=True)
+class ConnectorDeclaration:
+    """Declares something that connects to somebody else's system: as light as :class:`ProtocolDeclaration`."""
+
+    kind: str
+    """What it can do: ``time-source`` (:class:`cspd.timekeeping.interfaces.TimeSource`)."""
+    name: str
+    """What conf files say: lower-case letters, digits and hyphens; unique within its kind."""
+    summary: str
+    factory: str
+    """``module:callable``; its signature belongs to the kind and is said at the kind's interface."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +105,8 @@ class Services:
     audit: AuditLog
     public: PublicAddress
     tenants: frozenset[str]
+    connector: Callable[[str, str], Callable[..., Any]]
+    """The factory of a connector by kind and name; raises NotFound, with the names that there are."""
     process: str
     """Names this process in leases, unlike any other that shares the store, now or earlier; a reload keeps it."""
     demo: bool = False
@@ -96,6 +123,12 @@ class ProtocolService:
     stop: Callable[[], Any] | None = None
     """Called at shutdown or when a reload replaced this instance; may return a Deferred."""
     enrollment_urls: Sequence[EnrollmentURL] = field(default=())
+    operations: Sequence[Operation] = field(default=())
+    """What ``cspctl`` may ask of it, with the daemon and without one; names begin with what one types: ``tsa-...``."""
+    health: Callable[[], Sequence[Health]] | None = None
+    """How its parts are, from what is known now; must not wait."""
+    metrics: Sequence[Collector] = field(default=())
+    """Collectors of prometheus-client; names begin with ``cspd_`` and the protocol."""
 
 
 @dataclass(frozen=True, kw_only=True)

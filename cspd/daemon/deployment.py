@@ -10,6 +10,7 @@ from twisted.internet.defer import maybeDeferred
 from twisted.logger import Logger
 
 from cspd.config.configuration import Configuration
+from cspd.config.connectors import find_connector
 from cspd.config.problems import ConfigurationRefused, Problem
 from cspd.daemon.core import Core
 from cspd.http.message import Route
@@ -110,6 +111,7 @@ def _services(configuration: Configuration, core: Core) -> Services:
         audit=core.audit,
         public=PublicAddress(http=server.http_url, https=server.https_url, trust_anchor=configuration.trust_anchor),
         tenants=frozenset(configuration.root.tenants.ids),
+        connector=find_connector,
         process=core.process,
         demo=configuration.is_demo,
     )

@@ -31,6 +31,7 @@ from cspd.authority.values import (
     Requester,
     RevocationRequest,
 )
+from cspd.config.connectors import find_connector
 from cspd.keys.values import KeyType
 from cspd.plugin import ProtocolService, PublicAddress, Services
 from cspd.refusals import AlreadyRevoked, NotFound, Refused
@@ -301,6 +302,7 @@ class Server:
             public=self.public,
             tenants=frozenset({"tenant1"}),
             demo=self.demo,
+            connector=find_connector,
             process=f"process-{seed}",
         )
         return factory.build_with(self.settings, services, (self.http01, self.dns01))

@@ -14,6 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from twisted.internet.task import Clock as TwistedClock
 
 from cspd.authority.certificates import Certificates
+from cspd.config.connectors import find_connector
 from cspd.plugin import PublicAddress, Services
 from protocols.acme import factory
 from protocols.acme.config import ACMEConfig
@@ -47,6 +48,7 @@ class World:
             audit=self.house.audit,
             public=PublicAddress(http="http://pki.example.com", https=PUBLIC),
             tenants=frozenset({"tenant1"}),
+            connector=find_connector,
             process="process-1",
         )
         types = [FakeChallenge("http-01", proves_wildcards=False), FakeChallenge("dns-01", proves_wildcards=True)]

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 from cryptography.x509 import ocsp
 
+from cspd.config.connectors import find_connector
 from cspd.http.message import Request
 from cspd.http.router import Router
 from cspd.jobs.cron import Cron
@@ -37,6 +38,7 @@ def services_of(world: World, profiles: Any = PROFILES) -> Services:
         audit=world.audit,
         public=PublicAddress(http="http://pki.example", https="https://pki.example"),
         tenants=frozenset(),
+        connector=find_connector,
         process="process-1",
     )
 

@@ -1,0 +1,1 @@
+"""Whether the system clock may be trusted: a time source is asked, and a verdict kept."""
