@@ -113,5 +113,6 @@ def _services(configuration: Configuration, core: Core) -> Services:
         tenants=frozenset(configuration.root.tenants.ids),
         connector=find_connector,
         process=core.process,
+        folder=configuration.folder,
         demo=configuration.is_demo,
     )
