@@ -66,6 +66,9 @@ class Expectation:
     """Dotted."""
 
 
+NOTHING_EXPECTED = Expectation()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """All that there is to say of a token."""

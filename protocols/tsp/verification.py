@@ -21,7 +21,7 @@ from cspd.x509.cms.signed import certificates_of, find_certificate
 from cspd.x509.cms.values import CONTENT_TYPE, MESSAGE_DIGEST, CMSError, SignerInfo
 from cspd.x509.signatures import SignatureError, hash_of, verify_signature
 from protocols.tsp.certificate_paths import UNREADABLE, PathError, find_path
-from protocols.tsp.evidence import Expectation, Finding, Flaw, Report
+from protocols.tsp.evidence import NOTHING_EXPECTED, Expectation, Finding, Flaw, Report
 from protocols.tsp.hash_algorithms import HASH_ALGORITHMS, OBJECT_IDENTIFIERS, Digest, digest_function
 from protocols.tsp.messages import HashAlgorithm, MessageImprint, PKIStatus, PKIStatusInfo, TSTInfo
 from protocols.tsp.token import QC_STATEMENTS, QTST_STATEMENT_1
@@ -42,7 +42,7 @@ def verify(
     *,
     trust_anchors: Sequence[x509.Certificate],
     certificates: Sequence[x509.Certificate] = (),
-    expectation: Expectation = Expectation(),  # frozen
+    expectation: Expectation = NOTHING_EXPECTED,
     allow_sha1: bool = False,
 ) -> Report:
     """Verify a TimeStampResp or a TimeStampToken alone, DER or BER; raises nothing, whatever the bytes are.
