@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
@@ -13,8 +12,6 @@ from asn1crypto import cms
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cspd.keys.values import KeyType
 from cspd.x509 import tlv
@@ -37,7 +34,6 @@ from tests.protocols.tsp.tokens import (
     DATA,
     FROM,
     GEN_TIME,
-    PLAIN,
     POLICY,
     TIME_STAMPING,
     TSA_EXTENSIONS,
@@ -364,40 +360,6 @@ def test_a_search_has_an_end() -> None:
 
 
 # Whatever the bytes are
-
-
-@cache
-def _responses() -> tuple[bytes, ...]:
-    return (
-        unit().response(EVERYTHING),
-        unit(KeyType.ED25519).token(PLAIN),
-        unit(KeyType.ML_DSA_44).token(PLAIN, cert_req=False),
-        REJECTIONS[PKIFailureInfo.BAD_ALG],
-    )
-
-
-@st.composite
-def damaged(draw: st.DrawFn) -> bytes:
-    octets = bytearray(draw(st.sampled_from(_responses())))
-    for _ in range(draw(st.integers(1, 3))):
-        at = draw(st.integers(0, len(octets) - 1))
-        match draw(st.integers(0, 2)):
-            case 0:
-                octets[at] = draw(st.integers(0, 255))
-            case 1:
-                del octets[at : at + draw(st.integers(1, 3))]
-            case _:
-                octets[at:at] = draw(st.binary(min_size=1, max_size=4))
-    return bytes(octets)
-
-
-@given(st.binary(max_size=300) | damaged())
-def test_any_bytes_give_a_report(data: bytes) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # cryptography's, on certificates that are odd
-        report = report_on(data, Expectation(digest_of=of_data, policy=POLICY))
-    if report.tst_info is not None and report.is_valid:
-        assert report.tst_info.message_imprint.hashed_message == of_data(HashAlgorithm.SHA256)
 
 
 @pytest.mark.parametrize(
