@@ -57,6 +57,11 @@ class ProtocolDeclaration:
     command_name: str = ""
     """What to type, if it is not ``name``."""
 
+    @property
+    def typed_name(self) -> str:
+        """What to type behind ``cspctl``, and what the names of the protocol's operations begin with."""
+        return self.command_name or self.name
+
 
 class IConnectorDeclaration(Interface):  # type: ignore[misc]  # zope.interface carries no types
     """Marks declarations of connectors for ``getPlugins``."""
