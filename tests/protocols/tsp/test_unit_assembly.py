@@ -44,6 +44,7 @@ def services_of(installation: Installation, folder: Path) -> Services:
         revocation=unused,
         status=installation.status,
         publication=unused,
+        approvals=unused,
         certificates=unused,
         profiles=shipped_profiles(),
         audit=installation.audit,
