@@ -173,6 +173,32 @@ def test_two_nodes_that_start_together_make_one_unit() -> None:
     assert (certificates_made(first), len(unit_keys(first))) == (1, 1)
 
 
+class OvertakenDatabase:
+    """Something happens between a look at the store and the write that follows it."""
+
+    def __init__(self, database: Any, happens: Callable[[], None]) -> None:
+        self._database = database
+        self._happens: Callable[[], None] | None = happens
+        self.read = database.read
+
+    async def write(self, work: Callable[[Connection], Any]) -> Any:
+        if self._happens is not None:
+            happens, self._happens = self._happens, None
+            happens()
+        return await self._database.write(work)
+
+
+def test_a_node_that_is_overtaken_takes_what_the_other_made() -> None:
+    first = installed()
+    one = Node(first, name="one")
+    first.clock.advance(YEAR / 2)
+    overtaken = Installation(shares=first, database=OvertakenDatabase(first.database, one.renew))
+    two = Node(overtaken, name="two")
+    two.renew()
+    assert two.unit.key == one.unit.key
+    assert certificates_made(first) == 2
+
+
 def test_a_maker_that_died_is_replaced_after_its_claim() -> None:
     first = installed()
     now = first.clock.now()
@@ -343,6 +369,19 @@ def test_what_conf_changes_makes_a_new_unit_and_the_old_one_signs_until_then(cha
     assert node.unit.key == old.key
     slow.answers[0].callback(None)
     assert node.unit.key != old.key
+
+
+def test_nodes_with_different_conf_each_sign_with_their_own() -> None:
+    """As while a change is rolled out; they do not replace each other's units in turn."""
+    first = installed()
+    one = Node(first, name="one")
+    two = Node(Installation(shares=first), CONFIG.model_copy(update={"subject": "CN=Another"}), name="two")
+    before = one.unit.key, two.unit.key
+    one.tick(5)
+    two.tick(5)
+    assert (one.unit.key, two.unit.key) == before
+    assert before[0] != before[1]
+    assert certificates_made(first) == 2
 
 
 def test_a_unit_whose_certificate_was_revoked_signs_no_more() -> None:
