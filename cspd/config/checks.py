@@ -73,15 +73,26 @@ def check(draft: Draft) -> Findings:
         findings.problems += find(draft)
     findings.warnings += _tls_warnings(draft)
     findings.warnings += _database_warnings(draft)
+    if draft.server is None or draft.is_demo:
+        return findings
+    for insecure, problem in (*_insecurities_of_the_server(draft), *_insecurities_of_protocols(draft)):
+        if draft.allows(insecure):
+            findings.warnings.append(problem)
+        else:
+            findings.problems.append(_with_permission(problem, insecure))
+    return findings
+
+
+def _insecurities_of_the_server(draft: Draft) -> Iterator[tuple[str, Problem]]:
     for insecure, find in _INSECURITIES:
         for problem in find(draft):
-            if draft.server is None or draft.is_demo:
-                continue
-            if draft.allows(insecure):
-                findings.warnings.append(problem)
-            else:
-                findings.problems.append(_with_permission(problem, insecure))
-    return findings
+            yield insecure, problem
+
+
+def _insecurities_of_protocols(draft: Draft) -> Iterator[tuple[str, Problem]]:
+    for name, protocol in draft.protocols.items():
+        for each in protocol.settings.insecurities():
+            yield each.name, draft.tree.problem(("protocols", name, *each.key), each.what, each.remedy)
 
 
 def _with_permission(problem: Problem, insecure: str) -> Problem:
@@ -363,4 +374,5 @@ _INSECURITIES: tuple[tuple[str, Callable[[Draft], Iterator[Problem]]], ...] = (
     ("loose-permissions", _loose_conf_files),
     ("loose-permissions", _loose_state),
 )
-"""What production refuses unless ``server.allow_insecure`` names it (R-PLAT-012, R-PLAT-126)."""
+"""What production refuses unless ``server.allow_insecure`` names it (R-PLAT-012, R-PLAT-126); sections of protocols tell
+of more (:meth:`cspd.config.values.Section.insecurities`)."""

@@ -20,14 +20,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from enum import Enum
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from cspd.config.values import Duration, Section
+from cspd.config.values import Duration, Insecurity, Section
 from cspd.jobs.cron import Cron
 from cspd.keys.config import ProviderName
 from cspd.keys.values import KeyType
@@ -54,6 +54,9 @@ def _positive(span: timedelta) -> timedelta:
     return span
 
 
+UNVERIFIED = "system"
+"""The time source that compares nothing."""
+
 PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 IssuerID = Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{1,64}$")]
 
@@ -78,7 +81,7 @@ class ClockConfig(Section):
     """``[protocols.tsp.clock]``: who says whether the system clock is right."""
 
     source: str = "chrony"
-    """The name of a time source among the plugins."""
+    """The name of a time source among the plugins; ``system`` takes the machine's clock as it is, for trying out."""
     address: str = "udp:127.0.0.1:323"
     """Where it is asked; for chrony ``udp:ADDRESS:PORT`` or ``unix:/run/chrony/chronyd.sock``."""
     connect_timeout: PositiveDuration = timedelta(seconds=1)
@@ -177,6 +180,23 @@ class TSPConfig(Section):
         if twice:
             raise ValueError(f"issuers: {', '.join(twice)} stands there twice")
         return self
+
+    @model_validator(mode="after")
+    def _marks_have_a_place(self) -> TSPConfig:
+        unmarked = [issuer.id for issuer in self.issuers if issuer.profile.accuracy is None]
+        if self.clock.leap is LeapPolicy.MARK and unmarked:
+            raise ValueError(f'clock.leap = "mark" widens the accuracy, which {", ".join(unmarked)} has not')
+        return self
+
+    def insecurities(self) -> Iterable[Insecurity]:
+        """A clock that nobody compares with true time may say anything."""
+        if self.clock.source == UNVERIFIED:
+            yield Insecurity(
+                name="unverified-clock",
+                key=("clock", "source"),
+                what="takes the machine's clock for true time, and nobody checks it",
+                remedy='Use "chrony"',
+            )
 
 
 def _repeated(names: Sequence[str]) -> list[str]:
