@@ -15,6 +15,7 @@ from sqlalchemy import make_url
 
 from cspd.config.configuration import EnabledProtocol
 from cspd.config.files import Tree
+from cspd.config.inspection import NamesFiles
 from cspd.config.problems import KeyPath, Problem
 from cspd.config.secrets import Secrets, SecretUnavailable, looser_than
 from cspd.config.sentences import nearest_name
@@ -71,6 +72,7 @@ def check(draft: Draft) -> Findings:
     findings = Findings()
     for find in _PROBLEMS:
         findings.problems += find(draft)
+    _inspect_protocols(draft, findings)
     findings.warnings += _tls_warnings(draft)
     findings.warnings += _database_warnings(draft)
     if draft.server is None or draft.is_demo:
@@ -93,6 +95,17 @@ def _insecurities_of_protocols(draft: Draft) -> Iterator[tuple[str, Problem]]:
     for name, protocol in draft.protocols.items():
         for each in protocol.settings.insecurities():
             yield each.name, draft.tree.problem(("protocols", name, *each.key), each.what, each.remedy)
+
+
+def _inspect_protocols(draft: Draft, findings: Findings) -> None:
+    for name, protocol in draft.protocols.items():
+        if isinstance(protocol.settings, NamesFiles):
+            inspection = protocol.settings.inspect(draft.folder, draft.now)
+            for found, into in (
+                (inspection.problems, findings.problems),
+                (inspection.warnings, findings.warnings),
+            ):
+                into += [draft.tree.problem(("protocols", name, *each.key), each.what, each.remedy) for each in found]
 
 
 def _with_permission(problem: Problem, insecure: str) -> Problem:
