@@ -20,18 +20,32 @@
 from __future__ import annotations
 
 import re
+<<<<<<< HEAD
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+=======
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+>>>>>>> units
 from enum import Enum
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
+<<<<<<< HEAD
 from cspd.config.values import Duration, Insecurity, Section
+=======
+from cspd.config.inspection import Inspection
+from cspd.config.problems import KeyPath, Problem
+from cspd.config.values import Duration, Section
+>>>>>>> units
 from cspd.jobs.cron import Cron
 from cspd.keys.config import ProviderName
 from cspd.keys.values import KeyType
 from protocols.tsp.messages import HashAlgorithm
+from protocols.tsp.unit_checks import EXPIRY_WARNING
+from protocols.tsp.unit_files import BadUnitFiles, read_unit_files
 
 _OID = re.compile(r"(?:[01]\.(?:[0-9]|[1-3][0-9])|2\.(?:0|[1-9][0-9]{0,9}))(?:\.(?:0|[1-9][0-9]{0,38})){0,30}")
 _DEFAULT_HASHES = (HashAlgorithm.SHA224, HashAlgorithm.SHA256, HashAlgorithm.SHA384, HashAlgorithm.SHA512)
@@ -181,6 +195,7 @@ class TSPConfig(Section):
             raise ValueError(f"issuers: {', '.join(twice)} stands there twice")
         return self
 
+<<<<<<< HEAD
     @model_validator(mode="after")
     def _marks_have_a_place(self) -> TSPConfig:
         unmarked = [issuer.id for issuer in self.issuers if issuer.profile.accuracy is None]
@@ -197,6 +212,34 @@ class TSPConfig(Section):
                 what="takes the machine's clock for true time, and nobody checks it",
                 remedy='Use "chrony"',
             )
+=======
+    def inspect(self, folder: Path, now: datetime) -> Inspection:
+        """Check the certificates of all issuers; see :class:`cspd.config.inspection.NamesFiles`."""
+        problems: list[Problem] = []
+        warnings: list[Problem] = []
+        for index, issuer in enumerate(self.issuers):
+            at: KeyPath = ("issuers", index)
+            if issuer.profile.signature_digest is HashAlgorithm.SHA1:
+                key = (*at, "profile", "signature_digest")
+                warnings.append(Problem(what="verifiers refuse signatures with SHA-1", remedy='Use "sha256"', key=key))
+            if issuer.certificate is None:
+                continue
+            try:
+                files = read_unit_files(issuer.certificate, issuer.ca_chain, folder=folder, now=now)
+            except BadUnitFiles as error:
+                problems += _file_problems(error, at)
+                continue
+            if files.sign_until - now <= EXPIRY_WARNING:
+                what = f"{folder / issuer.certificate} signs until {files.sign_until:%Y-%m-%d %H:%M} UTC only"
+                warnings.append(Problem(what=what, remedy="Get its successor", key=(*at, "certificate")))
+        return Inspection(problems, warnings)
+
+
+def _file_problems(error: BadUnitFiles, at: KeyPath) -> Iterator[Problem]:
+    for fault in error.faults:
+        key: KeyPath = ("ca_chain", fault.position - 1) if fault.position else ("certificate",)
+        yield Problem(what=fault.what, key=(*at, *key))
+>>>>>>> units
 
 
 def _repeated(names: Sequence[str]) -> list[str]:
