@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Insecurity:
-    """A setting that production refuses unless ``server.allow_insecure`` names it."""
-
-    name: str
-    """Of :data:`cspd.config.model.INSECURE`."""
-    key: tuple[str | int, ...]
-    """The way to the setting, from the section that tells of it."""
-    what: str
-    """What is wrong with it, a sentence without its full stop."""
-    remedy: str
-    """What would be right, likewise."""
-
-
 class Section(BaseModel):
     """A table of a conf file: unknown keys are errors, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    def insecurities(self) -> Iterable[Insecurity]:
-        """Which settings are for trying out only; asked of the ``[protocols.NAME]`` sections."""
-        return ()
 
 
 _ISO_8601 = re.compile(

@@ -20,26 +20,18 @@
 from __future__ import annotations
 
 import re
-<<<<<<< HEAD
-from collections.abc import Iterable, Sequence
-from datetime import timedelta
-=======
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
->>>>>>> units
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-<<<<<<< HEAD
-from cspd.config.values import Duration, Insecurity, Section
-=======
 from cspd.config.inspection import Inspection
+from cspd.config.model import Insecure
 from cspd.config.problems import KeyPath, Problem
 from cspd.config.values import Duration, Section
->>>>>>> units
 from cspd.jobs.cron import Cron
 from cspd.keys.config import ProviderName
 from cspd.keys.values import KeyType
@@ -195,7 +187,6 @@ class TSPConfig(Section):
             raise ValueError(f"issuers: {', '.join(twice)} stands there twice")
         return self
 
-<<<<<<< HEAD
     @model_validator(mode="after")
     def _marks_have_a_place(self) -> TSPConfig:
         unmarked = [issuer.id for issuer in self.issuers if issuer.profile.accuracy is None]
@@ -203,18 +194,8 @@ class TSPConfig(Section):
             raise ValueError(f'clock.leap = "mark" widens the accuracy, which {", ".join(unmarked)} has not')
         return self
 
-    def insecurities(self) -> Iterable[Insecurity]:
-        """A clock that nobody compares with true time may say anything."""
-        if self.clock.source == UNVERIFIED:
-            yield Insecurity(
-                name="unverified-clock",
-                key=("clock", "source"),
-                what="takes the machine's clock for true time, and nobody checks it",
-                remedy='Use "chrony"',
-            )
-=======
     def inspect(self, folder: Path, now: datetime) -> Inspection:
-        """Check the certificates of all issuers; see :class:`cspd.config.inspection.NamesFiles`."""
+        """Check the time source and all issuers; see :class:`cspd.config.inspection.Inspected`."""
         problems: list[Problem] = []
         warnings: list[Problem] = []
         for index, issuer in enumerate(self.issuers):
@@ -232,14 +213,18 @@ class TSPConfig(Section):
             if files.sign_until - now <= EXPIRY_WARNING:
                 what = f"{folder / issuer.certificate} signs until {files.sign_until:%Y-%m-%d %H:%M} UTC only"
                 warnings.append(Problem(what=what, remedy="Get its successor", key=(*at, "certificate")))
-        return Inspection(problems, warnings)
+        return Inspection(problems, warnings, tuple(self._insecurities()))
+
+    def _insecurities(self) -> Iterator[tuple[Insecure, Problem]]:
+        if self.clock.source == UNVERIFIED:
+            what = "takes the clock of this machine for true time, and nobody checks it"
+            yield "unverified-clock", Problem(what=what, remedy='Use "chrony"', key=("clock", "source"))
 
 
 def _file_problems(error: BadUnitFiles, at: KeyPath) -> Iterator[Problem]:
     for fault in error.faults:
         key: KeyPath = ("ca_chain", fault.position - 1) if fault.position else ("certificate",)
         yield Problem(what=fault.what, key=(*at, *key))
->>>>>>> units
 
 
 def _repeated(names: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ from hashlib import sha256
 
 from cspd.keys.interfaces import Keys
 from cspd.keys.signer import Signer
+from cspd.refusals import Unavailable
 from cspd.timekeeping.interfaces import TrustedClock
 from protocols.tsp.config import IssuerConfig
 from protocols.tsp.errors import TimeStampRejected
@@ -80,7 +81,11 @@ class TokenIssuer:
         self._check(request)
         services = self._services
         services.clock.now()  # before anything that costs: no token while the clock is bad
-        signing = self._current_signing()
+        try:
+            signing = self._current_signing()
+        except Unavailable:  # after a start, its key may just not have been found yet
+            await services.units.settled()
+            signing = self._current_signing()
         serial_number = await services.serial_numbers.next(self._serial_octets)
         reading = services.clock.now()
         gen_time = reading.moment

@@ -33,7 +33,7 @@ class TimeStampService:
         *,
         issuers: Mapping[str, TokenIssuer],
         events: RequestEvents,
-        limits: codec.RequestLimits = codec.RequestLimits(),  # frozen
+        limits: codec.RequestLimits,
     ) -> None:
         """``issuers`` by their id."""
         self._issuers = issuers
