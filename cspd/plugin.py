@@ -20,6 +20,7 @@ from zope.interface import Interface, implementer
 
 from cspd.admin.operations.values import Operation
 from cspd.audit.events import AuditLog
+from cspd.authority.approvals import Approvals
 from cspd.authority.interfaces import Authorities, CertificateStore, Issuance, Publication, Revocation, Status
 from cspd.authority.profile_values import Profile
 from cspd.clock import Clock
@@ -104,6 +105,7 @@ class Services:
     keys: Keys
     authorities: Authorities
     issuance: Issuance
+    approvals: Approvals
     revocation: Revocation
     status: Status
     publication: Publication
