@@ -96,7 +96,7 @@ class RequestEvents:
             record[RESPONSE_FIELD] = b64encode(response_der).decode("ascii")
         fields: dict[str, Any] = {}
         if not isinstance(error, TimeStampRejected | BadClock | Refused):  # not foreseen: its traceback says where
-            fields["log_failure"] = Failure(error)
+            fields["log_failure"] = Failure(error)  # type: ignore[no-untyped-call]  # Twisted has no types here
         self._log.emit(
             level,
             "{msg} for {endpoint}: {status}, {reason}",

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import ValidationError
 
-from cspd.config.inspection import Inspection, Inspected
+from cspd.config.inspection import Inspected, Inspection
 from cspd.config.problems import format_key
 from protocols.tsp.config import TSPConfig
 from protocols.tsp.unit_files import MAX_FILE_BYTES, BadUnitFiles, read_unit_files
