@@ -30,6 +30,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from cspd.authority.values import CAReference
 from cspd.config.inspection import Inspection
+from cspd.config.model import Insecure
 from cspd.config.problems import KeyPath, Problem
 from cspd.config.values import Duration, Section
 from cspd.jobs.cron import Cron
@@ -76,6 +77,9 @@ def _positive(span: timedelta) -> timedelta:
     return span
 
 
+UNVERIFIED = "system"
+"""The time source that compares nothing."""
+
 PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 IssuerID = Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{1,64}$")]
 
@@ -100,7 +104,7 @@ class ClockConfig(Section):
     """``[protocols.tsp.clock]``: who says whether the system clock is right."""
 
     source: str = "chrony"
-    """The name of a time source among the plugins."""
+    """The name of a time source among the plugins; ``system`` takes the machine's clock as it is, for trying out."""
     address: str = "udp:127.0.0.1:323"
     """Where it is asked; for chrony ``udp:ADDRESS:PORT`` or ``unix:/run/chrony/chronyd.sock``."""
     connect_timeout: PositiveDuration = timedelta(seconds=1)
@@ -200,8 +204,15 @@ class TSPConfig(Section):
             raise ValueError(f"issuers: {', '.join(twice)} stands there twice")
         return self
 
+    @model_validator(mode="after")
+    def _marks_have_a_place(self) -> TSPConfig:
+        unmarked = [issuer.id for issuer in self.issuers if issuer.profile.accuracy is None]
+        if self.clock.leap is LeapPolicy.MARK and unmarked:
+            raise ValueError(f'clock.leap = "mark" widens the accuracy, which {", ".join(unmarked)} has not')
+        return self
+
     def inspect(self, folder: Path, now: datetime) -> Inspection:
-        """Check the certificates of all issuers; see :class:`cspd.config.inspection.NamesFiles`."""
+        """Check the time source and all issuers; see :class:`cspd.config.inspection.Inspected`."""
         problems: list[Problem] = []
         warnings: list[Problem] = []
         for index, issuer in enumerate(self.issuers):
@@ -219,7 +230,12 @@ class TSPConfig(Section):
             if files.sign_until - now <= EXPIRY_WARNING:
                 what = f"{folder / issuer.certificate} signs until {files.sign_until:%Y-%m-%d %H:%M} UTC only"
                 warnings.append(Problem(what=what, remedy="Get its successor", key=(*at, "certificate")))
-        return Inspection(problems, warnings)
+        return Inspection(problems, warnings, tuple(self._insecurities()))
+
+    def _insecurities(self) -> Iterator[tuple[Insecure, Problem]]:
+        if self.clock.source == UNVERIFIED:
+            what = "takes the clock of this machine for true time, and nobody checks it"
+            yield "unverified-clock", Problem(what=what, remedy='Use "chrony"', key=("clock", "source"))
 
 
 def _file_problems(error: BadUnitFiles, at: KeyPath) -> Iterator[Problem]:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import ValidationError
 
-from cspd.config.inspection import Inspection, NamesFiles
+from cspd.config.inspection import Inspected, Inspection
 from cspd.config.problems import format_key
 from protocols.tsp.config import TSPConfig
 from protocols.tsp.unit_files import MAX_FILE_BYTES, BadUnitFiles, read_unit_files
@@ -58,7 +58,7 @@ def private_key_pem() -> bytes:
 
 
 def test_the_section_is_asked_and_sound_files_are_fine(tmp_path: Path, hierarchy: Hierarchy) -> None:
-    assert isinstance(configuration(), NamesFiles)
+    assert isinstance(configuration(), Inspected)
     assert inspect(tmp_path) == Inspection([], [])
     absolute = {**ISSUER, "certificate": str(tmp_path / "tsa.pem")}
     assert inspect(Path("/nowhere"), {**absolute, "ca_chain": [str(tmp_path / "issuing.pem")]}) == Inspection([], [])
