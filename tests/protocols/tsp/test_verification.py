@@ -249,6 +249,17 @@ def test_a_signature_over_something_else_is_no_evidence() -> None:
     assert flaws(report_on(signed_with(other_content=b"0\x00"))) == {Flaw.MESSAGE_DIGEST}
 
 
+def test_algorithms_are_those_that_were_signed() -> None:
+    """RFC 6211. The bare rsaEncryption, with the digest beside it, verifies as well; but nobody signed for it."""
+    made = unit(KeyType.RSA_2048)
+    token_der = made.token()
+    assert report_on(token_der).is_valid
+    bare_rsa = tlv.sequence(tlv.object_identifier("1.2.840.113549.1.1.1"), tlv.NULL)
+    content_info = cms.ContentInfo.load(token_der)
+    content_info["content"]["signer_infos"][0]["signature_algorithm"] = cms.SignedDigestAlgorithm.load(bare_rsa)
+    assert flaws(report_on(content_info.dump(force=True))) == {Flaw.ALGORITHMS}
+
+
 def test_a_path_must_lead_to_a_trust_anchor() -> None:
     other = certify(*_other_root(), *ca_extensions())
     report = verify(unit().token(), trust_anchors=[other])
