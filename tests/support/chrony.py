@@ -94,7 +94,12 @@ class Chrony:
     def set_offset(self, seconds: float) -> None:
         """Let it find the system clock ahead of true time by so much, and wait until it says that."""
         self.server.offset = self.lead.total_seconds() - seconds
-        wait_until(lambda: abs(self.offset() - seconds) < 0.01, what=f"an offset of {seconds} s")
+
+        def is_settled() -> bool:
+            answer = self.ask("tracking")[0]
+            return abs(-float(answer[4]) - seconds) < 0.01 and float(answer[11]) < MAX_DISPERSION
+
+        wait_until(is_settled, what=f"an offset of {seconds} s")
 
     def lose_server(self) -> None:
         """Let its server fall silent, and wait until chronyd has noticed."""
