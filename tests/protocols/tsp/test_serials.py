@@ -313,6 +313,6 @@ def test_no_number_comes_twice_whatever_happens(
     events: list[tuple[Callable[[SeveralProcesses, int], None], int]],
 ) -> None:
     processes = SeveralProcesses()
-    for event, value in events:
-        event(processes, value)
+    for happens, value in events:
+        happens(processes, value)
     assert len(set(processes.given)) == len(processes.given)
