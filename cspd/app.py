@@ -186,9 +186,7 @@ class CSPDService(Service):
             listeners=_every_listener,
             factories=lambda deployment: (
                 *build_serving(deployment, reactor=reactor, clock=core.clock, random=core.random),
-                administration_serving(
-                    deployment.configuration, core, self, reactor=reactor, clock=core.clock, random=core.random
-                ),
+                administration_serving(deployment, core, self, reactor=reactor, clock=core.clock, random=core.random),
             ),
             apply_levels=self._apply_log,
         )
