@@ -56,6 +56,7 @@ class StoredGenTimes:
         self._database = database
         self._clock = clock
         self._tolerance = tolerance // timedelta(microseconds=1)
+        self._ahead: set[str] = set()
         self._questions: SharedWrites[_Question, datetime] = SharedWrites(self._answer)
 
     async def next(self, issuer: str, now: datetime) -> datetime:
@@ -100,18 +101,27 @@ class StoredGenTimes:
         return _Times(0, connection.execute(_LAST, {"for_issuer": issuer}).scalar_one())
 
     def _given(self, issuer: str, count: int, times: _Times) -> Iterator[datetime | Refused]:
+        self._note(issuer, times)
         if times.ahead_until is None:
             return map(microseconds.to_datetime, range(times.first, times.first + count))
-        until = microseconds.to_datetime(times.ahead_until)
-        self._log.error(
-            "tokens of {issuer} were given times up to {until}, too far ahead of the clock ({now}); none are issued"
-            " until it has caught up",
-            issuer=issuer,
-            until=until.isoformat(),
-            now=self._clock.now().isoformat(),
-        )
-        detail = f"the last genTime of {issuer} is {until.isoformat()}"
+        detail = f"the last genTime of {issuer} is {microseconds.to_datetime(times.ahead_until).isoformat()}"
         return (Unavailable("earlier tokens have later times than the clock", detail=detail) for _ in range(count))
+
+    def _note(self, issuer: str, times: _Times) -> None:
+        """Tell the log when times get too far ahead and when the clock has caught up, not for each in between."""
+        if times.ahead_until is None:
+            if issuer in self._ahead:
+                self._ahead.discard(issuer)
+                self._log.info("the clock has caught up with the times of {issuer}", issuer=issuer)
+        elif issuer not in self._ahead:
+            self._ahead.add(issuer)
+            self._log.error(
+                "tokens of {issuer} were given times up to {until}, too far ahead of the clock ({now}); none are issued"
+                " until it has caught up",
+                issuer=issuer,
+                until=microseconds.to_datetime(times.ahead_until).isoformat(),
+                now=self._clock.now().isoformat(),
+            )
 
     def _limit(self) -> int:
         """The latest time that may have been given by now; the clock is asked, in any thread."""

@@ -69,6 +69,20 @@ def test_two_nodes_whose_clocks_stand_still_share_the_numbers(nodes: list[Thread
     assert len(set(given)) == len(given) == 800
 
 
+@pytest.mark.requirement("R-TSA-027")
+def test_ten_thousand_concurrent_callers_of_two_nodes_get_times_in_their_order(
+    nodes: list[ThreadedDatabase], calls: CallQueue
+) -> None:
+    slots = [StoredGenTimes(node, SystemClock(), tolerance=SPAN) for node in nodes]
+    given = calls.result_of(
+        together(*(slots[number % 2].next("a", SystemClock().now()) for number in range(10_000))), seconds=120
+    )
+    assert len(set(given)) == 10_000
+    for node in range(2):
+        assert given[node::2] == sorted(given[node::2])
+    assert calls.result_of(slots[0].next("a", SystemClock().now())) > max(given)
+
+
 def test_issuers_are_locked_in_one_order_so_that_nodes_do_not_block_each_other(
     nodes: list[ThreadedDatabase], calls: CallQueue
 ) -> None:
