@@ -28,6 +28,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
+from cspd.authority.values import CAReference
 from cspd.config.inspection import Inspection
 from cspd.config.model import Insecure
 from cspd.config.problems import KeyPath, Problem
@@ -35,6 +36,8 @@ from cspd.config.values import Duration, Section
 from cspd.jobs.cron import Cron
 from cspd.keys.config import ProviderName
 from cspd.keys.values import KeyType
+from cspd.refusals import Malformed
+from cspd.x509.names import parse_name
 from protocols.tsp.messages import HashAlgorithm
 from protocols.tsp.unit_checks import EXPIRY_WARNING
 from protocols.tsp.unit_files import BadUnitFiles, read_unit_files
@@ -51,6 +54,20 @@ def _object_identifier(text: str) -> str:
 
 def _cron(text: str) -> str:
     Cron.parse(text)  # raises CronError, a ValueError that says what is wrong
+    return text
+
+
+def _ca_reference(text: str) -> str:
+    try:
+        CAReference.parse(text)
+    except Malformed as error:
+        raise ValueError(error.reason) from error
+    return text
+
+
+def _distinguished_name(text: str) -> str:
+    if not parse_name(text).rdns:  # raises NameSyntaxError, a ValueError that says what is wrong
+        raise ValueError("a distinguished name that is not empty")
     return text
 
 
@@ -129,11 +146,11 @@ class ProfileConfig(Section):
 class CertificationConfig(Section):
     """``certification`` of an issuer: our own CA gives it its certificate, and a new one in time."""
 
-    ca: str
+    ca: Annotated[str, AfterValidator(_ca_reference)]
     """``organization~ca``."""
     profile: str = "timestamping"
     """A certificate profile whose extendedKeyUsage is timeStamping alone, critical."""
-    subject: str
+    subject: Annotated[str, AfterValidator(_distinguished_name)]
     """A distinguished name, for example ``CN=Time-Stamp Unit 1,O=Example``."""
     key_type: KeyType = KeyType.EC_P256
     keys: ProviderName | None = None

@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from cspd.health import Health, HealthState
-from cspd.keys.values import KeyDescription, KeyReference, KeyType
+from cspd.keys.values import KeyDescription, KeyReference, KeyType, PublicKey
 from cspd.refusals import Unavailable
 from protocols.tsp.interfaces import TimeStampUnits
 from protocols.tsp.unit_checks import signs_until
@@ -32,6 +32,14 @@ class TokenKeys(InlineKeys):
     """Keys of a token that may be away."""
 
     is_away = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[KeyReference] = []
+
+    async def public_key(self, reference: KeyReference) -> PublicKey:
+        self.asked.append(reference)
+        return await super().public_key(reference)
 
     async def list(self) -> Sequence[KeyDescription]:
         return () if self.is_away else await super().list()
@@ -95,7 +103,7 @@ def test_issuers_share_a_certificate_or_have_their_own() -> None:
 def test_a_certificate_whose_key_nobody_has_is_told_clearly() -> None:
     world = World()
     result_of(world.keys.delete(world.key))
-    result_of(world.keys.generate(KeyType.EC_P256, label="another"))
+    another = result_of(world.keys.generate(KeyType.EC_P256, label="another"))
     with capturedLogs() as logs:
         world.start()
         world.timers.pump([1.0] * 200)
@@ -108,6 +116,7 @@ def test_a_certificate_whose_key_nobody_has_is_told_clearly() -> None:
         ("error", "a", trouble),
         ("error", "b", trouble),
     ], "once, however often it is looked for"
+    assert world.keys.asked.count(another) == 1, "a token is not asked for the same key again and again"
 
 
 def test_a_token_that_comes_up_later_is_found() -> None:
