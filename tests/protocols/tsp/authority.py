@@ -132,12 +132,12 @@ class Authority:
             monotonic=lambda: self.wall.now().timestamp(),
             signed=lambda issuer, seconds: self.signing_times.append((issuer, seconds)),
         )
-        service = TimeStampService(
+        self.service = TimeStampService(
             issuers={issuer.id: TokenIssuer(issuer, services) for issuer in self.config.issuers},
             events=self.events,
             limits=codec.RequestLimits(request_octets=self.config.max_request_bytes),
         )
-        self.endpoint = TimeStampEndpoint(service=service, config=self.config)
+        self.endpoint = TimeStampEndpoint(service=self.service, config=self.config)
         for issuer in self.config.issuers:
             self.units.known[issuer.id] = self.make_unit(key_type)
 
