@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
+from time import monotonic
 
 from prometheus_client import Histogram
 from twisted.internet.defer import Deferred
@@ -32,7 +32,6 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
 
     Raises Rejected for a certificate that must not sign tokens, and NotFound for a time source that there is not.
     """
-    monotonic = time.monotonic
     clock = _build_clock(configuration.clock, services)
     units = build_units(configuration, services)
     serial_numbers = StoredSerialNumbers(services.database, services.clock, services.random.randbytes)
@@ -89,6 +88,7 @@ def _build_clock(config: ClockConfig, services: Services) -> ClockMonitor:
         config.address,
         timeout=config.connect_timeout,
         reactor=services.reactor,
+        random=services.random,
     )
     settings = ClockSettings(
         poll_interval=config.poll_interval,
@@ -97,7 +97,7 @@ def _build_clock(config: ClockConfig, services: Services) -> ClockMonitor:
         leap=LeapRule.MARK if config.leap is LeapPolicy.MARK else LeapRule.REFUSE,
     )
     return ClockMonitor(
-        source, settings, reactor=services.reactor, clock=services.clock, monotonic=time.monotonic, part="tsp-clock"
+        source, settings, reactor=services.reactor, clock=services.clock, monotonic=monotonic, part="tsp-clock"
     )
 
 
