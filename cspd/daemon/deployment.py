@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from twisted.internet.defer import maybeDeferred
@@ -33,7 +33,7 @@ class Deployment:
     def routes(self, listener: str) -> Sequence[Route]:
         """What the listener of that name serves."""
         names = self.configuration.root.listeners[listener].protocols
-        return [route for name in names for route in self.protocols[name].routes]
+        return [replace(route, protocol=name) for name in names for route in self.protocols[name].routes]
 
     @property
     def jobs(self) -> Sequence[Job]:
