@@ -78,6 +78,7 @@ class World:
         self.built = 0
         self.refusal: ConfigurationRefused | None = None
         self.levels: list[str] = []
+        self.watched: list[tuple[Deployment, list[str]]] = []
         self.factories: list[Answers] = []
         self.is_adaptable = True
         install(folder)
@@ -93,6 +94,7 @@ class World:
                 listeners=wanted_listeners,
                 factories=self.serve,
                 apply_levels=self.note_level,
+                watch=self.note_active,
             ),
             core=Part("core", self.diary, failure=core_fails),
             jobs=self.jobs,
@@ -128,6 +130,9 @@ class World:
 
     def note_level(self, configuration: Configuration) -> None:
         self.levels.append(configuration.root.log.level)
+
+    def note_active(self, deployment: Deployment, factories: Any) -> None:
+        self.watched.append((deployment, [wanted.name for wanted, _ in factories]))
 
     def start(self) -> None:
         configuration = self.load()
