@@ -113,5 +113,6 @@ def _services(configuration: Configuration, core: Core) -> Services:
         tenants=frozenset(configuration.root.tenants.ids),
         connector=find_connector,
         process=core.process,
+        monitor=core.monitoring.monitor,
         demo=configuration.is_demo,
     )
