@@ -73,7 +73,11 @@ def administration_serving(
 ) -> tuple[Wanted, Serving]:
     """What answers on that socket."""
     of_daemon = DaemonOperations(
-        daemon=daemon, clock=clock, authorities=core.authorities, certificates=core.certificates
+        daemon=daemon,
+        clock=clock,
+        authorities=core.authorities,
+        certificates=core.certificates,
+        monitor=core.monitoring.monitor,
     )
     operations = Operations((*core_operations(core, configuration.profiles), *of_daemon.operations()), core.audit)
     router = Router(AdminEndpoint(operations).routes())
