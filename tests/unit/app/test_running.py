@@ -153,6 +153,7 @@ def world(tmp_path: Path) -> World:
 def test_parts_start_before_requests_and_stop_after_them(world: World) -> None:
     world.start()
     assert world.diary == ["database starts", "core starts", "protocol 1 starts"]
+    assert world.watched == [(world.running.deployment, ["http", "https"])]
     assert world.jobs.names == ["job-1"]
     assert set(world.running.addresses) == {"http", "https"}
     stopping: list[object] = []
@@ -180,6 +181,7 @@ def test_reload_switches_everything_and_stops_the_old_when_its_requests_have_tim
     world.running.reload()
     assert world.jobs.names == ["job-2"]
     assert world.levels == ["INFO", "DEBUG"]
+    assert [deployment for deployment, _ in world.watched][1:] == [world.running.deployment]
     assert world.diary[2:] == ["protocol 1 starts", "protocol 2 starts"]
     world.reactor.advance(119)
     assert "protocol 1 stops" not in world.diary
@@ -217,6 +219,7 @@ def test_refused_reload_changes_nothing(world: World, old: str, new: str, reason
     with pytest.raises(ConfigurationRefused, match=reason.replace(".", r"\.")):
         world.running.reload()
     assert world.running.deployment is before
+    assert [deployment for deployment, _ in world.watched] == [before]
     assert world.built == 1
     assert world.jobs.names == ["job-1"]
 

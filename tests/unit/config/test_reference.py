@@ -70,7 +70,7 @@ def test_reference_configuration_loads(tmp_path: Path) -> None:
     SecretStore(tmp_path / "state" / "secrets").set("software-master-key", b"0" * 64)
     write_tls(tmp_path, "pki.example.com")
     configuration = load_configuration(tmp_path / "cspd.toml", environment={}, clock=FrozenClock())
-    assert sorted(configuration.protocols) == ["acme", "ocsp", "repository"]
+    assert sorted(configuration.protocols) == ["acme", "monitoring", "ocsp", "repository"]
     assert [warning.key for warning in configuration.warnings] == [("keys", "software")]
 
 
