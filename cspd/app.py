@@ -196,9 +196,7 @@ class CSPDService(Service):
                     random=core.random,
                     requests=core.monitoring.requests,
                 ),
-                administration_serving(
-                    deployment.configuration, core, self, reactor=reactor, clock=core.clock, random=core.random
-                ),
+                administration_serving(deployment, core, self, reactor=reactor, clock=core.clock, random=core.random),
             ),
             apply_levels=self._apply_log,
             watch=lambda deployment, factories: monitor.activate(watched(deployment, factories, core.clock)),

@@ -20,6 +20,7 @@ from zope.interface import Interface, implementer
 
 from cspd.admin.operations.values import Operation
 from cspd.audit.events import AuditLog
+from cspd.authority.approvals import Approvals
 from cspd.authority.interfaces import Authorities, CertificateStore, Issuance, Publication, Revocation, Status
 from cspd.authority.profile_values import Profile
 from cspd.clock import Clock
@@ -45,7 +46,10 @@ class ProtocolDeclaration:
     summary: str
     """One line for ``cspctl`` and ``--help``."""
     configuration: str
-    """``module:Class`` of the pydantic model of ``[protocols.NAME]`` (a :class:`cspd.config.values.Section`)."""
+    """``module:Class`` of the pydantic model of ``[protocols.NAME]`` (a :class:`cspd.config.values.Section`).
+
+    A model that names files may check them: :class:`cspd.config.inspection.NamesFiles`.
+    """
     factory: str
     """``module:function`` with the signature of :class:`ProtocolFactory`."""
     plain_http: bool
@@ -54,6 +58,11 @@ class ProtocolDeclaration:
     """``module:group``, a click group that ``cspctl`` offers; imported only when somebody types its name."""
     command_name: str = ""
     """What to type, if it is not ``name``."""
+
+    @property
+    def typed_name(self) -> str:
+        """What to type behind ``cspctl``, and what the names of the protocol's operations begin with."""
+        return self.command_name or self.name
 
 
 class IConnectorDeclaration(Interface):  # type: ignore[misc]  # zope.interface carries no types
@@ -97,6 +106,7 @@ class Services:
     keys: Keys
     authorities: Authorities
     issuance: Issuance
+    approvals: Approvals
     revocation: Revocation
     status: Status
     publication: Publication
@@ -112,6 +122,8 @@ class Services:
     """Names this process in leases, unlike any other that shares the store, now or earlier; a reload keeps it."""
     monitor: Monitor
     """Health and metrics of the whole server, whichever protocols are active when it is asked."""
+    folder: Path = Path()
+    """Where the relative paths of conf files start."""
     demo: bool = False
 
 
@@ -152,5 +164,5 @@ class ProtocolFactory(Protocol):
     """Builds the protocol's objects from its conf section; raises ``cspd.refusals.Refused`` if it cannot run."""
 
     def __call__(self, configuration: Any, services: Services) -> ProtocolService:
-        """Give the routes and jobs; does no I/O."""
+        """Give the routes and jobs; does no I/O but reading files that the section names."""
         ...

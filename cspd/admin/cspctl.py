@@ -1,7 +1,7 @@
 """``cspctl``: administers cspd, on its folder or through its socket.
 
-Each command, or group of commands, is a module of :mod:`cspd.admin.commands`. ``--config`` and ``--json`` may stand
-before or behind the command.
+Each command, or group of commands, is a module of :mod:`cspd.admin.commands`, or comes with a protocol
+(:mod:`cspd.admin.commands.of_protocols`). ``--config`` and ``--json`` may stand before or behind the command.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from cspd.admin.commands import COMMANDS
+from cspd.admin.commands.of_protocols import declared_commands
 from cspd.admin.invocation import Invocation
 
 DEFAULT_CONFIG = Path("/etc/cspd/cspd.toml")
@@ -51,11 +52,24 @@ def _shared_options() -> list[click.Parameter]:
 
 
 def _share_options(command: click.Command) -> click.Command:
+    """Give a command and those within it the shared options, once."""
+    if any(param.callback is _take_config for param in command.params):
+        return command
     command.params.extend(_shared_options())
     if isinstance(command, click.Group):
         for inner in command.commands.values():
             _share_options(inner)
     return command
+
+
+class _Cspctl(click.Group):
+    """Our own commands and those of protocols; a protocol cannot take one of our names."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*self.commands, *declared_commands(_share_options)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return self.commands.get(cmd_name) or declared_commands(_share_options).get(cmd_name)
 
 
 _EPILOG = """\
@@ -64,7 +78,7 @@ Exit status: 0 done; 1 refused or failed, the reason is on standard error, with 
 """
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
+@click.group(cls=_Cspctl, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
 @click.pass_context
 def main(context: click.Context) -> None:
     """Administer cspd, the public-key-infrastructure server.

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cspd.admin.client import NotAllowed, owner_of
-from cspd.admin.operations.values import Caller, Operations
+from cspd.admin.operations.values import Caller, Operation, Operations
 from cspd.config.configuration import Configuration
 from cspd.daemon.administration import core_operations
 from cspd.daemon.core import Core
+from cspd.daemon.deployment import build_operations
 from cspd.daemon.lock import StateLock
 from cspd.daemon.offline import offline_core, run
 
@@ -55,7 +56,14 @@ async def _run(
     await core.keys.start()
     try:
         await core.authorities.refresh()
-        operations = Operations(core_operations(core, configuration.profiles), core.audit)
+        operations = Operations(_operations(core, configuration, operation), core.audit)
         return await operations.run(operation, arguments, caller)
     finally:
         await core.keys.stop()
+
+
+def _operations(core: Core, configuration: Configuration, operation: str) -> Sequence[Operation]:
+    ours = tuple(core_operations(core, configuration.profiles))
+    if any(each.name == operation for each in ours):
+        return ours
+    return build_operations(configuration, core, operation)

@@ -15,6 +15,7 @@ from sqlalchemy import make_url
 
 from cspd.config.configuration import EnabledProtocol
 from cspd.config.files import Tree
+from cspd.config.inspection import NamesFiles
 from cspd.config.problems import KeyPath, Problem
 from cspd.config.secrets import Secrets, SecretUnavailable, looser_than
 from cspd.config.sentences import nearest_name
@@ -71,6 +72,7 @@ def check(draft: Draft) -> Findings:
     findings = Findings()
     for find in _PROBLEMS:
         findings.problems += find(draft)
+    _inspect_protocols(draft, findings)
     findings.warnings += _tls_warnings(draft)
     findings.warnings += _database_warnings(draft)
     for insecure, find in _INSECURITIES:
@@ -82,6 +84,17 @@ def check(draft: Draft) -> Findings:
             else:
                 findings.problems.append(_with_permission(problem, insecure))
     return findings
+
+
+def _inspect_protocols(draft: Draft, findings: Findings) -> None:
+    for name, protocol in draft.protocols.items():
+        if isinstance(protocol.settings, NamesFiles):
+            inspection = protocol.settings.inspect(draft.folder, draft.now)
+            for found, into in (
+                (inspection.problems, findings.problems),
+                (inspection.warnings, findings.warnings),
+            ):
+                into += [draft.tree.problem(("protocols", name, *each.key), each.what, each.remedy) for each in found]
 
 
 def _with_permission(problem: Problem, insecure: str) -> Problem:

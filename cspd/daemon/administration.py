@@ -16,12 +16,15 @@ from cspd.admin.operations.daemon import Daemon, DaemonOperations
 from cspd.admin.operations.keys import KeyOperations
 from cspd.admin.operations.organizations import OrganizationOperations
 from cspd.admin.operations.profiles import ProfileOperations
+from cspd.admin.operations.requests import RequestOperations
 from cspd.admin.operations.values import Operation, Operations
 from cspd.authority.profile_values import Profile
 from cspd.clock import Clock
 from cspd.config.configuration import Configuration
+from cspd.config.problems import ConfigurationRefused, Problem
 from cspd.daemon.authority_services import build_authority_services
 from cspd.daemon.core import Core
+from cspd.daemon.deployment import Deployment
 from cspd.daemon.listeners import Wanted
 from cspd.daemon.serving import Serving
 from cspd.http.config import Limits
@@ -46,17 +49,19 @@ def core_operations(core: Core, profiles: Mapping[str, Profile]) -> Iterable[Ope
         publication=core.publication,
         urls=core.urls,
     )
+    issuance = core.issuance(profiles)
     certificates = CertificateOperations(
         clock=core.clock,
         authorities=core.authorities,
         certificates=core.certificates,
-        issuance=core.issuance(profiles),
+        issuance=issuance,
         revocation=core.revocation,
     )
     return (
         *OrganizationOperations(services.organizations).operations(),
         *authorities.operations(),
         *certificates.operations(),
+        *RequestOperations(core.approvals(issuance)).operations(),
         *ProfileOperations(lambda: profiles).operations(),
         *KeyOperations(core.keys, core.authorities).operations(),
         *AuditOperations(core.database).operations(),
@@ -69,9 +74,10 @@ def administration_listener(configuration: Configuration) -> Wanted:
 
 
 def administration_serving(
-    configuration: Configuration, core: Core, daemon: Daemon, *, reactor: Any, clock: Clock, random: Random
+    deployment: Deployment, core: Core, daemon: Daemon, *, reactor: Any, clock: Clock, random: Random
 ) -> tuple[Wanted, Serving]:
-    """What answers on that socket."""
+    """What answers on that socket; raises ConfigurationRefused if two operations have one name."""
+    configuration = deployment.configuration
     of_daemon = DaemonOperations(
         daemon=daemon,
         clock=clock,
@@ -79,7 +85,11 @@ def administration_serving(
         certificates=core.certificates,
         monitor=core.monitoring.monitor,
     )
-    operations = Operations((*core_operations(core, configuration.profiles), *of_daemon.operations()), core.audit)
+    ours = (*core_operations(core, configuration.profiles), *of_daemon.operations())
+    try:
+        operations = Operations((*ours, *deployment.operations), core.audit)
+    except ValueError as error:  # two have one name
+        raise ConfigurationRefused([Problem(what=str(error), file=configuration.path)]) from error
     router = Router(AdminEndpoint(operations).routes())
     http = HTTPFactory(router, _LIMITS, reactor=reactor, clock=clock, random=random, name=LISTENER)
     return administration_listener(configuration), Serving(http, tls=None, folder=configuration.folder, reactor=reactor)

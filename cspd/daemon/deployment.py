@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from twisted.internet.defer import maybeDeferred
 from twisted.logger import Logger
 
+from cspd.admin.operations.values import Operation
 from cspd.config.configuration import Configuration
 from cspd.config.connectors import find_connector
 from cspd.config.problems import ConfigurationRefused, Problem
@@ -45,6 +46,11 @@ class Deployment:
         """Where clients go, with commands to try (R-CEG-017)."""
         return [url for protocol in self.protocols.values() for url in protocol.enrollment_urls]
 
+    @property
+    def operations(self) -> Sequence[Operation]:
+        """What ``cspctl`` may ask of the protocols."""
+        return [operation for protocol in self.protocols.values() for operation in protocol.operations]
+
     def start(self) -> None:
         """Call before requests arrive. A protocol that does not start is logged; the others go on (R-PLAT-009)."""
         for name, protocol in self.protocols.items():
@@ -70,15 +76,40 @@ def build_deployment(configuration: Configuration, core: Core) -> Deployment:
     built: dict[str, ProtocolService] = {}
     problems: list[Problem] = []
     for name, protocol in configuration.protocols.items():
+        key = ("protocols", name)
         try:
             built[name] = protocol.factory(protocol.settings, services)
         except Refused as error:
-            problems.append(Problem(what=str(error), key=("protocols", name), file=configuration.path))
+            problems.append(Problem(what=str(error), key=key, file=configuration.path))
+            continue
+        faults = _operation_faults(protocol.declaration.typed_name, built[name].operations)
+        problems += [Problem(what=each, key=key, file=configuration.path) for each in faults]
     deployment = Deployment(configuration=configuration, protocols=built, core_jobs=core.jobs)
     problems += [Problem(what=each, file=configuration.path) for each in _job_faults(deployment.jobs)]
     if problems:
         raise ConfigurationRefused(problems)
     return deployment
+
+
+def build_operations(configuration: Configuration, core: Core, operation: str) -> Sequence[Operation]:
+    """The named operation of an enabled protocol, without a daemon; nothing if none has it.
+
+    Builds that protocol alone: what another one lacks holds up nobody. Raises the refusal of its factory.
+    """
+    for enabled in configuration.protocols.values():
+        typed_name = enabled.declaration.typed_name
+        if operation.startswith(f"{typed_name}-"):
+            operations = enabled.factory(enabled.settings, _services(configuration, core)).operations
+            found = [each for each in operations if each.name == operation]
+            if found:
+                return found
+    return ()
+
+
+def _operation_faults(typed_name: str, operations: Iterable[Operation]) -> Iterator[str]:
+    for operation in operations:
+        if not operation.name.startswith(f"{typed_name}-"):
+            yield f'the operation {operation.name} does not begin with "{typed_name}-"'
 
 
 def _job_faults(jobs: Sequence[Job]) -> Iterator[str]:
@@ -95,6 +126,7 @@ def _job_faults(jobs: Sequence[Job]) -> Iterator[str]:
 
 def _services(configuration: Configuration, core: Core) -> Services:
     server = configuration.root.server
+    issuance = core.issuance(configuration.profiles)
     return Services(
         reactor=core.reactor,
         clock=core.clock,
@@ -102,7 +134,8 @@ def _services(configuration: Configuration, core: Core) -> Services:
         database=core.database,
         keys=core.keys,
         authorities=core.authorities,
-        issuance=core.issuance(configuration.profiles),
+        issuance=issuance,
+        approvals=core.approvals(issuance),
         revocation=core.revocation,
         status=core.status,
         publication=core.publication,
@@ -114,5 +147,6 @@ def _services(configuration: Configuration, core: Core) -> Services:
         connector=find_connector,
         process=core.process,
         monitor=core.monitoring.monitor,
+        folder=configuration.folder,
         demo=configuration.is_demo,
     )

@@ -15,7 +15,9 @@ BIT_STRING = 0x03
 OCTET_STRING = 0x04
 OBJECT_IDENTIFIER = 0x06
 ENUMERATED = 0x0A
+UTF8_STRING = 0x0C
 SEQUENCE = 0x30
+SET = 0x31
 GENERALIZED_TIME = 0x18
 BOOLEAN = 0x01
 
@@ -184,3 +186,23 @@ def generalized_time(moment: datetime) -> bytes:
         moment.minute,
         moment.second,
     )
+
+
+def generalized_time_with_fraction(moment: datetime) -> bytes:
+    """A GeneralizedTime of an aware UTC time down to the microsecond, without trailing zeros (RFC 3161, 2.4.2)."""
+    contents = b"%04d%02d%02d%02d%02d%02d.%06d" % (
+        moment.year,
+        moment.month,
+        moment.day,
+        moment.hour,
+        moment.minute,
+        moment.second,
+        moment.microsecond,
+    )
+    contents = contents.rstrip(b"0").rstrip(b".") + b"Z"
+    return bytes((GENERALIZED_TIME, len(contents))) + contents
+
+
+def bit_string(number: int) -> bytes:
+    """A BIT STRING of named bits in which only bit ``number`` is set (X.690, 11.2.2)."""
+    return element(BIT_STRING, bytes((7 - number % 8,)) + bytes(number // 8) + bytes((0x80 >> number % 8,)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -26,30 +27,14 @@ FAILED = Health(part="keys-software", state=HealthState.FAILED, reason="gone")
 class Page:
     """The protocol as the daemon builds it, over a monitor that says what it is told."""
 
-    def __init__(self, *parts: Health, **settings: Any) -> None:
+    def __init__(self, *parts: Health, demo: bool = False, **settings: Any) -> None:
         self.monitor = StillMonitor(*parts)
-        unused = cast(Any, None)
-        services = Services(
-            reactor=unused,
-            clock=unused,
-            random=unused,
-            database=unused,
-            keys=unused,
-            authorities=unused,
-            issuance=unused,
-            revocation=unused,
-            status=unused,
-            publication=unused,
-            certificates=unused,
-            profiles={},
-            audit=unused,
-            public=PublicAddress(http="http://pki.example", https="https://pki.example"),
-            tenants=frozenset(),
-            connector=unused,
-            process="process-1",
+        services = SimpleNamespace(
             monitor=self.monitor,
+            public=PublicAddress(http="http://pki.example", https="https://pki.example"),
+            demo=demo,
         )
-        self.built = build(MonitoringConfig.model_validate(settings), services)
+        self.built = build(MonitoringConfig.model_validate(settings), cast(Services, services))
         self.router = Router(self.built.routes)
 
     def get(
@@ -160,4 +145,8 @@ def test_it_is_declared_for_plain_http_and_stays_below_its_paths() -> None:
     assert declaration.plain_http
     assert declaration.factory == "protocols.monitoring.factory:build"
     assert {route.path.split("/")[1] for route in Page().built.routes} == {"health", "metrics"}
+
+
+def test_only_the_demonstration_shows_its_url() -> None:
     assert Page().built.enrollment_urls == ()
+    assert [each.url for each in Page(demo=True).built.enrollment_urls] == ["http://pki.example/health"]

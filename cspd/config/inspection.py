@@ -1,0 +1,29 @@
+"""What a protocol's section finds in the files that it names, for ``cspctl config check``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from cspd.config.problems import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What was found; the keys of problems start at the section."""
+
+    problems: Sequence[Problem] = ()
+    """What prevents the protocol from being built."""
+    warnings: Sequence[Problem] = ()
+
+
+@runtime_checkable
+class NamesFiles(Protocol):
+    """An ability that the model of ``[protocols.NAME]`` may have, beside being a section."""
+
+    def inspect(self, folder: Path, now: datetime) -> Inspection:
+        """Read the files and check them; their relative paths are below ``folder``. Raises nothing."""
+        ...
