@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import Connection
 from twisted.internet.task import Clock
 
+from cspd.authority.crl import read_states
 from cspd.authority.issuance import IssuancePipeline
 from cspd.health import HealthState
 from cspd.jobs.values import JobHistory
@@ -167,7 +168,9 @@ def test_a_ca_without_a_crl_yet_is_well(watched: Watched) -> None:
 def test_a_crl_is_fresh_then_late_then_expired_then_fresh_again(watched: Watched) -> None:
     watched.publish()
     assert watched.look()["crls"] == (OK, "")
-    watched.house.clock.advance(timedelta(minutes=64))
+    watched.house.clock.advance(timedelta(minutes=62))
+    assert watched.look()["crls"] == (OK, "")
+    watched.house.clock.advance(timedelta(minutes=2))
     assert watched.look()["crls"] == (DEGRADED, "that of demo~issuing (delta) is late")
     watched.house.clock.advance(timedelta(minutes=10))
     assert watched.look()["crls"] == (FAILED, "that of demo~issuing (delta) has expired")
@@ -177,6 +180,27 @@ def test_a_crl_is_fresh_then_late_then_expired_then_fresh_again(watched: Watched
     assert "that of demo~issuing has expired" in reason
     watched.publish()
     assert watched.look()["crls"] == (OK, "")
+
+
+def test_of_each_crl_one_row_is_read(watched: Watched) -> None:
+    """Older full CRLs stay in the table while delta CRLs complete them: many, at a CA that revokes all day."""
+    watched.publish()
+    watched.publish()
+
+    class Counting:
+        rows = 0
+
+        def __init__(self, connection: Connection) -> None:
+            self._connection = connection
+
+        def execute(self, query: Any) -> Sequence[Any]:
+            rows = self._connection.execute(query).all()
+            Counting.rows += len(rows)
+            return rows
+
+    found = result_of(watched.house.database.read(lambda connection: read_states(cast(Any, Counting(connection)))))
+    assert Counting.rows == len(found) == 2
+    assert {state.number for state in found.values()} == {2}
 
 
 def test_crl_metrics_are_those_of_the_newest(watched: Watched) -> None:
