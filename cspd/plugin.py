@@ -48,7 +48,7 @@ class ProtocolDeclaration:
     configuration: str
     """``module:Class`` of the pydantic model of ``[protocols.NAME]`` (a :class:`cspd.config.values.Section`).
 
-    A model that names files may check them: :class:`cspd.config.inspection.NamesFiles`.
+    A model that names files, or may be insecure, checks that: :class:`cspd.config.inspection.Inspected`.
     """
     factory: str
     """``module:function`` with the signature of :class:`ProtocolFactory`."""

@@ -37,6 +37,10 @@ metadata = MetaData(
 # An increasing 64-bit key on both databases: SQLite makes a rowid alias only of INTEGER.
 _Sequence = BigInteger().with_variant(Integer, "sqlite")
 
+KEY_IN_USE = {"key_in_use": True}
+"""``info`` of a column of ``KeyReference`` text in a table of a protocol: a row binds the token that has its key
+(``cspd.keys.deployment``). The tables of a protocol that is switched off bind nothing."""
+
 organizations = Table(
     "organizations",
     metadata,

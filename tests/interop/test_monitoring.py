@@ -71,6 +71,8 @@ def test_a_lost_database_shows_and_clears_by_itself(tmp_path: Path, server: Post
     with Daemon(tmp_path, store_url=server.url()) as daemon:
         assert is_well(daemon, "store")()
         assert metric(daemon, "cspd_health", "store") == 1.0
+        assert get(daemon, "/crl/demo/issuing/crl.crl")[0] == 200
+        wait_until(lambda: metric(daemon, "cspd_crl_number", "demo~issuing", "0", "full") is not None, what="the CRL")
         server.stop()
         wait_until(has_failed(daemon, "store"), what="the loss")
         assert [get(daemon, f"/health/{each}")[0] for each in ("live", "store", "keys")] == [200, 503, 200]
@@ -109,7 +111,9 @@ def test_a_lost_token_shows_and_clears_by_itself(tmp_path: Path) -> None:
 
 
 def test_both_formats_are_read_by_their_parsers(tmp_path: Path) -> None:
+    """Core and protocols are on the page."""
     with Daemon(tmp_path) as daemon:
+        assert metric(daemon, "cspd_health", "tsp-clock") is not None
         assert get(daemon, "/crl/demo/issuing/crl.crl")[0] == 200
         for accept in ("*/*", OPENMETRICS):
             requests = ("http", "GET", "repository", "2xx")
