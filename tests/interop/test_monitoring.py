@@ -69,7 +69,7 @@ def server() -> Iterator[PostgreSQLServer]:
 @pytest.mark.requirement("R-PLAT-088")
 def test_a_lost_database_shows_and_clears_by_itself(tmp_path: Path, server: PostgreSQLServer) -> None:
     with Daemon(tmp_path, store_url=server.url()) as daemon:
-        assert is_well(daemon, "store")()
+        wait_until(is_well(daemon, "store"), what="the server")
         assert metric(daemon, "cspd_health", "store") == 1.0
         assert get(daemon, "/crl/demo/issuing/crl.crl")[0] == 200
         wait_until(lambda: metric(daemon, "cspd_crl_number", "demo~issuing", "0", "full") is not None, what="the CRL")
@@ -94,7 +94,7 @@ def test_a_lost_token_shows_and_clears_by_itself(tmp_path: Path) -> None:
             x509.load_pem_x509_certificate((daemon.folder / "pki" / "tls.pem").read_bytes()), issuing, nonce=b"n" * 16
         )
         assert ask_ocsp(daemon.http_url, request).response_status is OCSPResponseStatus.SUCCESSFUL
-        assert is_well(daemon, "keys-token")()
+        wait_until(is_well(daemon, "keys-token"), what="the server")
         away = hsm.tokens.with_name("away")
         hsm.tokens.rename(away)
         wait_until(has_failed(daemon, "keys-token"), what="the loss")
