@@ -72,8 +72,13 @@ def claim(connection: Connection, issuer: str, *, owner: str, now: datetime, unt
     """Become the one that makes the issuer's next unit; False while somebody else is."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     values = {"issuer": issuer, "owner": owner, "until": until}
-    made = connection.execute(dialect.insert(tsp_unit_claims).values(values).on_conflict_do_nothing())
-    if made.rowcount == 1:
+    made = connection.execute(
+        dialect.insert(tsp_unit_claims)
+        .values(values)
+        .on_conflict_do_nothing()
+        .returning(tsp_unit_claims.c.issuer)  # psycopg does not count the rows of an INSERT
+    )
+    if made.first() is not None:
         return True
     taken = connection.execute(
         update(tsp_unit_claims)

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.support.daemon import Daemon
 from tests.support.processes import program, run
 from tests.support.softhsm import SoftHSM
-from tests.support.tsa_client import DEMO_POLICY, HASHES, TimestampClient, issuer_entry
+from tests.support.timestamping import DEMO_POLICY, HASHES, TimestampClient, issuer_entry
 
 pytestmark = pytest.mark.interop
 

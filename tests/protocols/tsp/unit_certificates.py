@@ -92,15 +92,17 @@ def make_ca(name: str, by: Signer | None = None, *, extensions: Sequence[Extensi
 class Hierarchy:
     """A root, an issuing CA, and what they certify."""
 
-    def __init__(self) -> None:
-        self.root = make_ca("root", not_after=NOW + 4 * YEAR)
-        self.issuing = make_ca("issuing", self.root, not_after=NOW + 2 * YEAR)
+    def __init__(self, now: datetime = NOW) -> None:
+        self._now = now
+        self.root = make_ca("root", not_before=now - YEAR, not_after=now + 4 * YEAR)
+        self.issuing = make_ca("issuing", self.root, not_before=now - YEAR, not_after=now + 2 * YEAR)
         self.chain = (self.issuing.certificate, self.root.certificate)
 
     def unit(
         self, public_key: Any = None, *, extensions: Sequence[Extension] = UNIT, **period: datetime
     ) -> x509.Certificate:
         public_key = public_key or ec.generate_private_key(ec.SECP256R1()).public_key()
+        period = {"not_before": self._now - YEAR, "not_after": self._now + YEAR, **period}
         return certify("unit", public_key, by=self.issuing, extensions=extensions, **period)
 
 
