@@ -22,6 +22,7 @@ from protocols.tsp.issuing import TokenIssuer, TokenServices
 from protocols.tsp.request_events import RequestEvents
 from protocols.tsp.serials import StoredSerialNumbers
 from protocols.tsp.service import TimeStampService
+from protocols.tsp.timestamp_log import StoredTimestampLog
 from protocols.tsp.unit_assembly import build_units
 
 _log = Logger()
@@ -36,6 +37,7 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
     units = build_units(configuration, services)
     serial_numbers = StoredSerialNumbers(services.database, services.clock, services.random.randbytes)
     gen_times = StoredGenTimes(services.database, services.clock, tolerance=2 * configuration.clock.max_error)
+    log = StoredTimestampLog(services.database, services.node)
     events = RequestEvents(configuration.issuers, log_requests=configuration.log_requests)
     signing = Histogram("cspd_tsp_signing_seconds", "Making the signature of a token.", ("issuer",), registry=None)
     observe = {issuer.id: signing.labels(issuer.id).observe for issuer in configuration.issuers}
@@ -45,7 +47,7 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
         keys=services.keys,
         serial_numbers=serial_numbers,
         gen_times=gen_times,
-        log=None,
+        log=log,
         monotonic=monotonic,
         signed=lambda issuer, seconds: observe[issuer](seconds),
     )
@@ -67,6 +69,7 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
         await units.stop()
         await serial_numbers.drain()
         await gen_times.drain()
+        await log.drain()
 
     def health() -> tuple[Health, ...]:
         return (clock.health(), *units.units.health())
