@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from protocols.tsp import codec
@@ -43,6 +42,8 @@ class Load:
     stamps: list[Stamp] = field(default_factory=list)
     refused: list[bytes] = field(default_factory=list)
     """Answers that were no token."""
+    cut_off: int = 0
+    """Clients whose connection ended."""
 
     def run(self) -> None:
         """Until all clients have ended."""
@@ -60,6 +61,11 @@ class Load:
         for each in self._threads:
             each.start()
 
+    def stop(self) -> None:
+        """Let the clients ask no more."""
+        with self._lock:
+            self._left = 0
+
     def join(self) -> None:
         """Wait until all clients have ended."""
         for each in self._threads:
@@ -68,14 +74,15 @@ class Load:
     def _ask_on(self, port: int) -> None:
         head = f"POST /tsa/{self.issuer} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(_QUERY)}\r\n"
         request = head.encode() + b"Content-Type: application/timestamp-query\r\n\r\n" + _QUERY
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=120) as connection:
-            while self._take_one():
-                asked = time.monotonic()
-                connection.sendall(request)
-                body = _read_body(connection)
-                if body is None:
-                    return
-                self._note(body, asked, time.monotonic())
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=120) as connection:
+                while self._take_one():
+                    asked = time.monotonic()
+                    connection.sendall(request)
+                    self._note(_read_body(connection), asked, time.monotonic())
+        except OSError:
+            with self._lock:
+                self.cut_off += 1
 
     def _take_one(self) -> bool:
         with self._lock:
@@ -91,23 +98,24 @@ class Load:
         self.stamps.append(Stamp(found[1], whole + fraction.ljust(6, "0"), asked, received))
 
 
-def _read_body(connection: socket.socket) -> bytes | None:
-    """The body of the next answer; None if the connection ends before."""
+def _read_body(connection: socket.socket) -> bytes:
+    """The body of the next answer; OSError if the connection ends before."""
     answer = b""
     while b"\r\n\r\n" not in answer:
-        more = connection.recv(65536)
-        if not more:
-            return None
-        answer += more
+        answer += _receive(connection)
     head, _, body = answer.partition(b"\r\n\r\n")
     length = re.search(rb"(?i)content-length: *(\d+)", head)
     assert length is not None, head
     while len(body) < int(length[1]):
-        more = connection.recv(65536)
-        if not more:
-            return None
-        body += more
+        body += _receive(connection)
     return body
+
+
+def _receive(connection: socket.socket) -> bytes:
+    received = connection.recv(65536)
+    if not received:
+        raise ConnectionResetError("the server closed the connection")
+    return received
 
 
 def out_of_order(stamps: Sequence[Stamp]) -> list[tuple[Stamp, Stamp]]:
