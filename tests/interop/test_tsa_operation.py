@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.chrony import Chrony
 from tests.support.daemon import Daemon
-from tests.support.processes import wait_until
+from tests.support.processes import run, wait_until
 from tests.support.softhsm import SoftHSM
 from tests.support.timestamp_load import Load
 from tests.support.timestamping import TimestampClient, issuer_entry
@@ -34,6 +34,12 @@ def daemon(tmp_path: Path, hsm: SoftHSM) -> Iterator[Daemon]:
 @pytest.fixture
 def client(tmp_path: Path, daemon: Daemon) -> TimestampClient:
     return TimestampClient(tmp_path, daemon)
+
+
+@pytest.mark.requirement("R-CEG-017")
+def test_command_that_the_start_prints_works_when_pasted(daemon: Daemon, tmp_path: Path) -> None:
+    [command] = [line for line in daemon.output().splitlines() if "openssl ts -query" in line]
+    assert "Verification: OK" in run(["sh", "-c", command.strip()], cwd=tmp_path).stdout
 
 
 @pytest.mark.requirement("R-TSA-095")
