@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 
 from tests.support.chrony import Chrony
 from tests.support.daemon import Daemon
+from tests.support.metrics import samples
 from tests.support.processes import wait_until
 from tests.support.timestamping import TimestampClient
 
@@ -49,6 +52,23 @@ def is_granted(client: TimestampClient) -> bool:
     return False
 
 
+def clock_health(daemon: Daemon) -> str:
+    """The state of the part ``tsp-clock`` on the health page."""
+    try:
+        with urllib.request.urlopen(f"{daemon.http_url}/health", timeout=30) as answer:
+            body = answer.read()
+    except urllib.error.HTTPError as error:
+        body = error.read()
+    [state] = [each["state"] for each in json.loads(body)["parts"] if each["part"] == "tsp-clock"]
+    return str(state)
+
+
+def clock_metric(daemon: Daemon, name: str) -> float:
+    """A metric of the clock."""
+    with urllib.request.urlopen(f"{daemon.http_url}/metrics", timeout=30) as answer:
+        return samples(answer.read())[(name, ("chrony",))]
+
+
 def wait_for_tokens(client: TimestampClient, *, until: bool) -> None:
     wait_until(lambda: is_granted(client) is until, what="tokens" if until else "the end of tokens", seconds=60)
 
@@ -68,8 +88,12 @@ def test_drift_beyond_the_limit_stops_tokens_until_it_is_gone(chrony: Chrony, cl
     assert (failed["level"], failed["endpoint"]) == ("info", "demo")
     assert failed["tsa-log"]["tsa-pkistatus-string"] == "TimeNotAvailableTSError"
     assert failed["cause"]["cause"]["cause"]["msg"] == "BadClock"
+    assert clock_health(client.daemon) == "failed"
+    assert clock_metric(client.daemon, "cspd_clock_trusted") == 0.0
     chrony.set_offset(0.0)
     wait_for_tokens(client, until=True)
+    wait_until(lambda: clock_health(client.daemon) == "ok", what="a clock that is well")
+    assert clock_metric(client.daemon, "cspd_clock_trusted") == 1.0
 
 
 @pytest.mark.requirement("R-TSA-053", "R-TSA-054")
