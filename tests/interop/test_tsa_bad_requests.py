@@ -61,7 +61,9 @@ ROWS = {
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    with Daemon(tmp_path_factory.mktemp("tsa")) as daemon:
+    # Monitoring would raise the header limit of the listener.
+    changes = {"listeners.http.protocols": ["ocsp", "repository", "tsp"], "protocols.monitoring": None}
+    with Daemon(tmp_path_factory.mktemp("tsa"), changes=changes) as daemon:
         yield daemon
 
 
