@@ -17,7 +17,7 @@ from protocols.tsp.evidence import Expectation, Flaw, Report
 from protocols.tsp.hash_algorithms import digest_function
 from protocols.tsp.verification import verify
 from tests.support.daemon import Daemon
-from tests.support.processes import program, run
+from tests.support.processes import program, run, wait_until
 from tests.support.softhsm import SoftHSM
 from tests.support.timestamping import DEMO_POLICY, HASHES, TimestampClient, issuer_entry
 
@@ -44,6 +44,9 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     folder = tmp_path_factory.mktemp("tsa")
     changes = {"protocols.tsp.issuers": issuers(), "log.format": "json"}
     with Daemon(folder, token=SoftHSM(folder / "hsm"), changes=changes) as daemon:
+        # Long RSA keys take their time, on a slow machine more than a request may wait.
+        units = len(issuers())
+        wait_until(lambda: daemon.output().count(" signs with the key ") >= units, what="all units", seconds=240)
         yield daemon
 
 
