@@ -124,6 +124,8 @@ class Services:
     """Health and metrics of the whole server, whichever protocols are active when it is asked."""
     folder: Path = Path()
     """Where the relative paths of conf files start."""
+    node: str = "node"
+    """Names this machine among several on one store, as ``server.node`` of conf does."""
     demo: bool = False
 
 

@@ -238,6 +238,7 @@ def _demo_facts(options: DemoOptions) -> str:
 trust_anchor = "pki/root.pem"
 tenant = "{TENANT}"
 acme_directory = "{base}/acme/{TENANT}/{ISSUING}/{TLS_PROFILE}/directory"
+timestamps = "http://{options.hostname}:{options.http_port}/tsa/{TSA_ISSUER}"
 
 [secrets]
 # For protocols that authenticate clients by a shared secret.

@@ -148,5 +148,6 @@ def _services(configuration: Configuration, core: Core) -> Services:
         process=core.process,
         monitor=core.monitoring.monitor,
         folder=configuration.folder,
+        node=server.node_name,
         demo=configuration.is_demo,
     )

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from cspd.health import Health
 from cspd.plugin import EnrollmentURL, ProtocolService, PublicAddress, Services
 from cspd.refusals import Refused
+from cspd.timekeeping.metrics import ClockCollector
 from cspd.timekeeping.monitor import ClockMonitor
 from cspd.timekeeping.settings import ClockSettings, LeapRule
 from protocols.tsp import codec
@@ -22,6 +23,7 @@ from protocols.tsp.issuing import TokenIssuer, TokenServices
 from protocols.tsp.request_events import RequestEvents
 from protocols.tsp.serials import StoredSerialNumbers
 from protocols.tsp.service import TimeStampService
+from protocols.tsp.timestamp_log import StoredTimestampLog
 from protocols.tsp.unit_assembly import build_units
 
 _log = Logger()
@@ -33,9 +35,13 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
     Raises Rejected for a certificate that must not sign tokens, and NotFound for a time source that there is not.
     """
     clock = _build_clock(configuration.clock, services)
+    clock_metrics = ClockCollector(
+        clock.state, source=configuration.clock.source, max_error=configuration.clock.max_error.total_seconds()
+    )
     units = build_units(configuration, services)
     serial_numbers = StoredSerialNumbers(services.database, services.clock, services.random.randbytes)
     gen_times = StoredGenTimes(services.database, services.clock, tolerance=2 * configuration.clock.max_error)
+    log = StoredTimestampLog(services.database, services.node)
     events = RequestEvents(configuration.issuers, log_requests=configuration.log_requests)
     signing = Histogram("cspd_tsp_signing_seconds", "Making the signature of a token.", ("issuer",), registry=None)
     observe = {issuer.id: signing.labels(issuer.id).observe for issuer in configuration.issuers}
@@ -45,7 +51,7 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
         keys=services.keys,
         serial_numbers=serial_numbers,
         gen_times=gen_times,
-        log=None,
+        log=log,
         monotonic=monotonic,
         signed=lambda issuer, seconds: observe[issuer](seconds),
     )
@@ -67,6 +73,7 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
         await units.stop()
         await serial_numbers.drain()
         await gen_times.drain()
+        await log.drain()
 
     def health() -> tuple[Health, ...]:
         return (clock.health(), *units.units.health())
@@ -78,7 +85,7 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
         stop=lambda: Deferred.fromCoroutine(stop()),
         enrollment_urls=[_url(issuer.id, services.public) for issuer in configuration.issuers],
         health=health,
-        metrics=(*events.metrics, signing, units.units),
+        metrics=(*events.metrics, signing, units.units, clock_metrics),
     )
 
 
