@@ -16,6 +16,7 @@ from cspd.admin.operations.daemon import Daemon, DaemonOperations
 from cspd.admin.operations.keys import KeyOperations
 from cspd.admin.operations.organizations import OrganizationOperations
 from cspd.admin.operations.profiles import ProfileOperations
+from cspd.admin.operations.signing_keys import SigningKeyOperations
 from cspd.admin.operations.values import Operation, Operations
 from cspd.authority.profile_values import Profile
 from cspd.clock import Clock
@@ -29,6 +30,7 @@ from cspd.daemon.serving import Serving
 from cspd.http.config import Limits
 from cspd.http.router import Router
 from cspd.http.server import HTTPFactory
+from cspd.keys.administration import KeyAdministration
 
 LISTENER = "administration"
 # A key of RSA 4096 on a slow token takes minutes.
@@ -55,12 +57,15 @@ def core_operations(core: Core, profiles: Mapping[str, Profile]) -> Iterable[Ope
         issuance=core.issuance(profiles),
         revocation=core.revocation,
     )
+    keys = KeyOperations(core.keys, core.authorities)
+    signing_keys = SigningKeyOperations(KeyAdministration(core.keys, core.keys.inspection), keys.owners)
     return (
         *OrganizationOperations(services.organizations).operations(),
         *authorities.operations(),
         *certificates.operations(),
         *ProfileOperations(lambda: profiles).operations(),
-        *KeyOperations(core.keys, core.authorities).operations(),
+        *keys.operations(),
+        *signing_keys.operations(),
         *AuditOperations(core.database).operations(),
     )
 
