@@ -16,6 +16,7 @@ from cspd.admin.operations.daemon import Daemon, DaemonOperations
 from cspd.admin.operations.keys import KeyOperations
 from cspd.admin.operations.organizations import OrganizationOperations
 from cspd.admin.operations.profiles import ProfileOperations
+from cspd.admin.operations.records import CommandRecords
 from cspd.admin.operations.requests import RequestOperations
 from cspd.admin.operations.signing_keys import SigningKeyOperations
 from cspd.admin.operations.values import Operation, Operations
@@ -70,6 +71,7 @@ def core_operations(core: Core, profiles: Mapping[str, Profile]) -> Iterable[Ope
         *keys.operations(),
         *signing_keys.operations(),
         *AuditOperations(core.database).operations(),
+        *CommandRecords(core.audit).operations(),
     )
 
 

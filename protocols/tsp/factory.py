@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from cspd.health import Health
 from cspd.plugin import EnrollmentURL, ProtocolService, PublicAddress, Services
 from cspd.refusals import Refused
+from cspd.timekeeping.interfaces import TimeSource
 from cspd.timekeeping.monitor import ClockMonitor
 from cspd.timekeeping.settings import ClockSettings, LeapRule
 from protocols.tsp import codec
@@ -19,6 +20,7 @@ from protocols.tsp.config import UNVERIFIED, ClockConfig, LeapPolicy, TSPConfig
 from protocols.tsp.endpoint import TimeStampEndpoint
 from protocols.tsp.gen_times import StoredGenTimes
 from protocols.tsp.issuing import TokenIssuer, TokenServices
+from protocols.tsp.operations import AuthorityOperations
 from protocols.tsp.request_events import RequestEvents
 from protocols.tsp.serials import StoredSerialNumbers
 from protocols.tsp.service import TimeStampService
@@ -33,7 +35,10 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
     Raises Rejected for a certificate that must not sign tokens, and NotFound for a time source that there is not.
     """
     monotonic = time.monotonic
-    clock = _build_clock(configuration.clock, services)
+    source, settings = _time_source(configuration.clock, services)
+    clock = ClockMonitor(
+        source, settings, reactor=services.reactor, clock=services.clock, monotonic=monotonic, part="tsp-clock"
+    )
     units = build_units(configuration, services)
     serial_numbers = StoredSerialNumbers(services.database, services.clock, services.random.randbytes)
     gen_times = StoredGenTimes(services.database, services.clock, tolerance=2 * configuration.clock.max_error)
@@ -72,20 +77,29 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
     def health() -> tuple[Health, ...]:
         return (clock.health(), *units.units.health())
 
+    operations = AuthorityOperations(
+        clock=services.clock,
+        source=source,
+        settings=settings,
+        issuers=configuration.issuers,
+        units=units.units,
+        base_url=services.public.http,
+    )
     return ProtocolService(
         routes=TimeStampEndpoint(service=service, config=configuration).routes(),
         jobs=units.jobs,
         start=start,
         stop=lambda: Deferred.fromCoroutine(stop()),
         enrollment_urls=[_url(issuer.id, services.public) for issuer in configuration.issuers],
+        operations=operations.operations(),
         health=health,
         metrics=(*events.metrics, signing, units.units),
     )
 
 
-def _build_clock(config: ClockConfig, services: Services) -> ClockMonitor:
+def _time_source(config: ClockConfig, services: Services) -> tuple[TimeSource, ClockSettings]:
     make_source = services.connector("time-source", config.source)
-    source = make_source(
+    source: TimeSource = make_source(
         config.address,
         timeout=config.connect_timeout,
         reactor=services.reactor,
@@ -96,9 +110,7 @@ def _build_clock(config: ClockConfig, services: Services) -> ClockMonitor:
         max_error=config.max_error,
         leap=LeapRule.MARK if config.leap is LeapPolicy.MARK else LeapRule.REFUSE,
     )
-    return ClockMonitor(
-        source, settings, reactor=services.reactor, clock=services.clock, monotonic=time.monotonic, part="tsp-clock"
-    )
+    return source, settings
 
 
 async def _reserve(serial_numbers: StoredSerialNumbers) -> None:
