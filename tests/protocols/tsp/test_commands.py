@@ -169,7 +169,6 @@ def test_every_run_is_recorded_without_the_pin(administration: Administration) -
     assert log_of(administration)[0]["arguments"]["pin"] == "***"
 
 
-@pytest.mark.requirement("R-TSA-091")
 def test_every_run_stands_in_the_audit_trail(administration: Administration) -> None:
     tsa(administration, "check", "hsm", "-p", "hunter2")
     tsa(administration, "create-csr", "-k", "00", "-p", "hunter2", "-y")
