@@ -121,6 +121,8 @@ class Services:
     """Names this process in leases, unlike any other that shares the store, now or earlier; a reload keeps it."""
     folder: Path = Path()
     """Where the relative paths of conf files start."""
+    node: str = "node"
+    """Names this machine among several on one store, as ``server.node`` of conf does."""
     demo: bool = False
 
 

@@ -156,5 +156,6 @@ def _services(configuration: Configuration, core: Core) -> Services:
         connector=find_connector,
         process=core.process,
         folder=configuration.folder,
+        node=server.node_name,
         demo=configuration.is_demo,
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
+from time import monotonic
 
 from prometheus_client import Histogram
 from twisted.internet.defer import Deferred
@@ -13,6 +13,7 @@ from cspd.health import Health
 from cspd.plugin import EnrollmentURL, ProtocolService, PublicAddress, Services
 from cspd.refusals import Refused
 from cspd.timekeeping.interfaces import TimeSource
+from cspd.timekeeping.metrics import ClockCollector
 from cspd.timekeeping.monitor import ClockMonitor
 from cspd.timekeeping.settings import ClockSettings, LeapRule
 from protocols.tsp import codec
@@ -24,6 +25,7 @@ from protocols.tsp.operations import AuthorityOperations
 from protocols.tsp.request_events import RequestEvents
 from protocols.tsp.serials import StoredSerialNumbers
 from protocols.tsp.service import TimeStampService
+from protocols.tsp.timestamp_log import StoredTimestampLog
 from protocols.tsp.unit_assembly import build_units
 
 _log = Logger()
@@ -34,14 +36,17 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
 
     Raises Rejected for a certificate that must not sign tokens, and NotFound for a time source that there is not.
     """
-    monotonic = time.monotonic
     source, settings = _time_source(configuration.clock, services)
     clock = ClockMonitor(
         source, settings, reactor=services.reactor, clock=services.clock, monotonic=monotonic, part="tsp-clock"
     )
+    clock_metrics = ClockCollector(
+        clock.state, source=configuration.clock.source, max_error=configuration.clock.max_error.total_seconds()
+    )
     units = build_units(configuration, services)
     serial_numbers = StoredSerialNumbers(services.database, services.clock, services.random.randbytes)
     gen_times = StoredGenTimes(services.database, services.clock, tolerance=2 * configuration.clock.max_error)
+    log = StoredTimestampLog(services.database, services.node)
     events = RequestEvents(configuration.issuers, log_requests=configuration.log_requests)
     signing = Histogram("cspd_tsp_signing_seconds", "Making the signature of a token.", ("issuer",), registry=None)
     observe = {issuer.id: signing.labels(issuer.id).observe for issuer in configuration.issuers}
@@ -51,7 +56,7 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
         keys=services.keys,
         serial_numbers=serial_numbers,
         gen_times=gen_times,
-        log=None,
+        log=log,
         monotonic=monotonic,
         signed=lambda issuer, seconds: observe[issuer](seconds),
     )
@@ -73,6 +78,7 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
         await units.stop()
         await serial_numbers.drain()
         await gen_times.drain()
+        await log.drain()
 
     def health() -> tuple[Health, ...]:
         return (clock.health(), *units.units.health())
@@ -93,7 +99,7 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
         enrollment_urls=[_url(issuer.id, services.public) for issuer in configuration.issuers],
         operations=operations.operations(),
         health=health,
-        metrics=(*events.metrics, signing, units.units),
+        metrics=(*events.metrics, signing, units.units, clock_metrics),
     )
 
 
@@ -103,6 +109,7 @@ def _time_source(config: ClockConfig, services: Services) -> tuple[TimeSource, C
         config.address,
         timeout=config.connect_timeout,
         reactor=services.reactor,
+        random=services.random,
     )
     settings = ClockSettings(
         poll_interval=config.poll_interval,

@@ -177,6 +177,7 @@ def test_wrong_master_key_ends_the_start_with_the_reason(tmp_path: Path) -> None
 
 
 @pytest.mark.requirement("R-PLAT-006")
+@pytest.mark.requirement("R-TSA-010")
 def test_stop_lets_a_running_request_end(daemon: Daemon, tmp_path: Path) -> None:
     slow = SlowRequest(daemon.http_port, "/ocsp/demo/issuing", ocsp_request(daemon, tmp_path))
     daemon.send(signal.SIGTERM)
@@ -186,6 +187,7 @@ def test_stop_lets_a_running_request_end(daemon: Daemon, tmp_path: Path) -> None
 
 
 @pytest.mark.requirement("R-PLAT-006")
+@pytest.mark.requirement("R-TSA-010")
 def test_stop_is_bounded_by_the_graceful_timeout(tmp_path: Path) -> None:
     with Daemon(tmp_path, changes={"listeners.http.limits": {"graceful_timeout": "500ms"}}) as daemon:
         slow = SlowRequest(daemon.http_port, "/ocsp/demo/issuing", ocsp_request(daemon, tmp_path))

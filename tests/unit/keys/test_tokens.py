@@ -257,6 +257,25 @@ def test_fewer_sessions_than_configured_are_enough() -> None:
     assert bench.token._limit == 1
 
 
+@pytest.mark.requirement("R-TSA-070")
+def test_no_more_sessions_are_opened_than_configured() -> None:
+    """Who wants one more waits until one is given back."""
+    bench = Bench(sessions=2)
+    first, second = bench.token._borrow(), bench.token._borrow()
+    waits: list[str] = []
+
+    def wait() -> bool:
+        waits.append("waited")
+        bench.token._idle.append(first)  # as another thread would, meanwhile
+        return True
+
+    bench.token._changed.wait = wait  # type: ignore[assignment, method-assign]  # a test has one thread
+    assert bench.token._borrow() is first
+    assert waits == ["waited"]
+    assert len(bench.fake.sessions) == 2
+    assert second is not first
+
+
 def test_a_token_without_any_session_is_told() -> None:
     bench = Bench()
     bench.fake.most_sessions = 0
