@@ -21,11 +21,13 @@ from protocols.tsp.config import UNVERIFIED, ClockConfig, LeapPolicy, TSPConfig
 from protocols.tsp.endpoint import TimeStampEndpoint
 from protocols.tsp.gen_times import StoredGenTimes
 from protocols.tsp.issuing import TokenIssuer, TokenServices
+from protocols.tsp.log_operations import LogOperations
 from protocols.tsp.operations import AuthorityOperations
 from protocols.tsp.request_events import RequestEvents
 from protocols.tsp.serials import StoredSerialNumbers
 from protocols.tsp.service import TimeStampService
 from protocols.tsp.timestamp_log import StoredTimestampLog
+from protocols.tsp.timestamp_records import TimestampRecords
 from protocols.tsp.unit_assembly import build_units
 
 _log = Logger()
@@ -97,7 +99,7 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
         start=start,
         stop=lambda: Deferred.fromCoroutine(stop()),
         enrollment_urls=[_url(issuer.id, services.public) for issuer in configuration.issuers],
-        operations=operations.operations(),
+        operations=(*operations.operations(), *LogOperations(TimestampRecords(services.database)).operations()),
         health=health,
         metrics=(*events.metrics, signing, units.units, clock_metrics),
     )

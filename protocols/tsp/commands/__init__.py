@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from protocols.tsp.commands.checks import check
+from protocols.tsp.commands.evidence import verify
 from protocols.tsp.commands.keys import create_csr, create_key, delete_key, list_keys
+from protocols.tsp.commands.log import log
 from protocols.tsp.commands.nshield import export_nshield, import_nshield
 from protocols.tsp.commands.serving import deploy, list_issuers, stop
 from protocols.tsp.commands.thales import import_thales
@@ -27,6 +29,8 @@ for _command in (
     import_thales,
     list_issuers,
     list_keys,
+    log,
     stop,
+    verify,
 ):
     tsa.add_command(_command)
