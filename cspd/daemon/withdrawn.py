@@ -25,7 +25,10 @@ class WithdrawnProtocols:
             text = self._file.read_text(encoding="utf-8")
         except FileNotFoundError:
             return frozenset()
-        names = json.loads(text)
+        try:
+            names = json.loads(text)
+        except ValueError:
+            names = None
         if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
             raise ValueError(f"{self._file} is not a list of names")
         return frozenset(names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -203,7 +203,8 @@ def _csr_file(invocation: Invocation, file: Path | None) -> Iterator[Callable[[s
             yield keep
         except BaseException:
             if is_new:
-                file.unlink(missing_ok=True)
+                with suppress(OSError):  # root may have become the owner of the state folder by now
+                    file.unlink()
             raise
 
 

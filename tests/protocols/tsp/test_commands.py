@@ -8,6 +8,7 @@ import os
 import tarfile
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from click.testing import CliRunner, Result
 from cryptography import x509
 
 from cspd.admin.cspctl import main
-from cspd.config.configuration import Configuration
+from cspd.config.secrets import SecretUnavailable
 from cspd.keys.config import KeysConfig, Vendor
 from cspd.x509.names import format_name
 from protocols.tsp.commands.choice import NoChoice, choose
@@ -30,18 +31,10 @@ def administration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Administr
     monkeypatch.setattr("cspd.admin.invocation.call", administration.call)
     keys = KeysConfig.model_validate({"software": {"master_key": {"store": "software-master-key"}}})
 
-    class Root:
-        def __init__(self) -> None:
-            self.keys = keys
+    found = SimpleNamespace(root=SimpleNamespace(keys=keys))
 
-    class Loaded:
-        root = Root()
-
-    def loaded(self: Any) -> Configuration:
-        return Loaded()  # type: ignore[return-value]  # the only part that is looked at
-
-    monkeypatch.setattr("cspd.admin.invocation.Invocation.loaded_configuration", loaded)
-    monkeypatch.setattr("cspd.admin.invocation.Invocation.configuration", loaded)
+    monkeypatch.setattr("cspd.admin.invocation.Invocation.loaded_configuration", lambda self: found)
+    monkeypatch.setattr("cspd.admin.invocation.Invocation.configuration", lambda self: found)
     return administration
 
 
@@ -265,6 +258,62 @@ def test_what_neither_says_is_an_error(keys: Any, label: str | None, vendor: str
     configured = None if keys is None else KeysConfig.model_validate(keys)
     with pytest.raises(NoChoice, match=reason):
         choose(configured, label=label, vendor=None if vendor is None else Vendor(vendor), find_module=lambda _: None)
+
+
+class Opened(Exception):
+    """Raised in place of opening a token; holds what would be opened."""
+
+
+@pytest.mark.requirement("R-TSA-079")
+@pytest.mark.parametrize(
+    ("options", "stored", "typed", "pin"),
+    [
+        (("-p", "typed"), b"stored", None, b"typed"),
+        (("-t", "other"), b"stored", "asked\n", b"asked"),
+        (("-t", "other", "-p", "typed"), b"stored", None, b"typed"),
+        ((), None, "asked\n", b"asked"),
+    ],
+    ids=["option", "no stored one for another token", "option for another token", "stored one is lost"],
+)
+def test_pin_is_the_option_then_the_stored_one_then_asked_for(
+    administration: Administration,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    stored: bytes | None,
+    typed: str | None,
+    pin: bytes,
+) -> None:
+    use_token(monkeypatch, stored)
+    with pytest.raises(Opened) as opened:
+        tsa(administration, "list-keys", *options, given=typed)
+    assert opened.value.args == (pin,)
+
+
+@pytest.mark.requirement("R-TSA-079")
+def test_with_the_stored_pin_the_daemon_does_it(
+    administration: Administration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_token(monkeypatch, b"stored")
+    assert tsa(administration, "list-keys").exit_code == 0
+    assert ("key-objects", {"provider": "hsm"}) in administration.calls
+
+
+def use_token(monkeypatch: pytest.MonkeyPatch, stored: bytes | None) -> None:
+    """Configure a token whose stored PIN is that, or cannot be read."""
+
+    def resolve(reference: object) -> bytes:
+        if stored is None:
+            raise SecretUnavailable("it is lost")
+        return stored
+
+    keys = KeysConfig.model_validate({"default": "hsm", **TOKENS})
+    loaded = SimpleNamespace(root=SimpleNamespace(keys=keys), secrets=SimpleNamespace(resolve=resolve))
+
+    def open_token(invocation: object, chosen: object, pin: bytes, environment: object) -> None:
+        raise Opened(pin)
+
+    monkeypatch.setattr("cspd.admin.invocation.Invocation.loaded_configuration", lambda self: loaded)
+    monkeypatch.setattr("protocols.tsp.commands.doors.TokenDoor", open_token)
 
 
 # Security Worlds and client set-ups

@@ -24,7 +24,7 @@ def test_names_are_kept_over_restarts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["{}", "[1]", "nonsense"])
 def test_file_that_is_not_ours_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "withdrawn.json").write_text(text)
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match="is not a list of names"):
         WithdrawnProtocols(tmp_path).names()
 
 
