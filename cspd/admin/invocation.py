@@ -145,15 +145,13 @@ class Invocation:
         except ConfigurationRefused:
             return None
 
-    def served_protocols(self) -> Sequence[str]:
-        """What the running daemon serves; nothing while none runs, or if it does not say."""
+    def told_by_daemon(self, operation: str) -> Any:
+        """What the daemon answers to a question without arguments; None while none runs, or if it refuses."""
         tree = read_files(self.config.absolute())
         try:
-            facts = call(places_of(tree.values, self.config.absolute().parent)[1], "daemon-status", {})
+            return call(places_of(tree.values, self.config.absolute().parent)[1], operation, {})
         except OperationFailed:
-            return ()
-        protocols: Sequence[str] = facts["protocols"]
-        return protocols
+            return None
 
     def record(self, command: str, arguments: Mapping[str, Any], exit_status: int) -> str:
         """Put a command that has run into the audit trail; gives why that failed, nothing if it is there."""

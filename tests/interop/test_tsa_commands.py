@@ -105,6 +105,7 @@ def test_stopped_authority_is_connected_to_by_nobody_until_it_is_deployed(tmp_pa
         wait_until(lambda: client.ask(url, "renamed").is_granted, what="a token of the deployed configuration")
         with pytest.raises(HTTPError, match="404"):
             client.ask(url, "demo")
+        assert [each["issuer"] for each in daemon.cspctl_json("tsa", "list")] == ["renamed"]
 
 
 @pytest.mark.requirement("R-TSA-081")
@@ -153,6 +154,11 @@ def test_token_is_verified_and_found_in_the_log(tmp_path: Path) -> None:
         [listed] = daemon.cspctl_json("tsa", "list")
         assert (listed["issuer"], listed["health"]) == ("demo", "ok")
         assert listed["url"] == url
+        [key_id] = {
+            each["key_id"] for each in daemon.cspctl_json("tsa", "list-keys") if each["reference"] == listed["key"]
+        }
+        asked = daemon.cspctl("tsa", "delete-key", "-k", key_id, given="n\n", expect=1).stdout
+        assert "It signs the timestamps of demo." in asked
 
 
 def _import_foreign_key(token: SoftHSM, folder: Path) -> None:

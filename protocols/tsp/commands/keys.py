@@ -132,9 +132,8 @@ def delete_key(
     """Destroy both halves of a key, for good."""
     with _exclusively(invocation):
         door = open_door(invocation, label=token, vendor=vendor, pin=pin)
-        invocation.confirm(
-            f"Destroy the key {key_id} on the token {door.label}? Whoever signs with it cannot any more.", yes=yes
-        )
+        whose = "" if yes else _issuers_with(invocation, door, key_id)
+        invocation.confirm(f"Destroy the key {key_id} on the token {door.label} for good?{whose}", yes=yes)
         deleted = door.run("key-delete", key_id=key_id)
     lines = [f"Deleted {half} key with id {deleted['key_id']}" for half in deleted["deleted"]]
     invocation.show(deleted, "\n".join(lines))
@@ -206,6 +205,13 @@ def _csr_file(invocation: Invocation, file: Path | None) -> Iterator[Callable[[s
                 with suppress(OSError):  # root may have become the owner of the state folder by now
                     file.unlink()
             raise
+
+
+def _issuers_with(invocation: Invocation, door: KeyDoor, key_id: str) -> str:
+    """A sentence about the issuers that sign with a key now, as far as a daemon tells."""
+    references = {each["reference"] for each in door.run("key-objects") if each["key_id"] == key_id.lower()} - {None}
+    issuers = [each["issuer"] for each in invocation.told_by_daemon("tsa-list") or () if each.get("key") in references]
+    return f" It signs the timestamps of {', '.join(issuers)}." if issuers else ""
 
 
 def _say_token(invocation: Invocation, door: KeyDoor) -> None:

@@ -67,5 +67,6 @@ def list_issuers(invocation: Invocation) -> None:
 
 def warn_if_deployed(invocation: Invocation) -> None:
     """Say that files which were imported need a deployment, if the daemon serves timestamps now (R-TSA-085)."""
-    if PROTOCOL in invocation.served_protocols():
+    status = invocation.told_by_daemon("daemon-status")
+    if status is not None and PROTOCOL in status["protocols"]:
         click.echo(REDEPLOY, err=invocation.as_json)

@@ -17,10 +17,12 @@ from cryptography import x509
 
 from cspd.admin.cspctl import main
 from cspd.config.secrets import SecretUnavailable
+from cspd.http.selfsigned import self_signed
 from cspd.keys.config import KeysConfig, Vendor
 from cspd.x509.names import format_name
 from protocols.tsp.commands.choice import NoChoice, choose
 from tests.support.administration import Administration
+from tests.support.clocks import FrozenClock
 
 
 @pytest.fixture
@@ -449,3 +451,24 @@ def test_every_command_has_a_help_of_one_whole_line() -> None:
     listed = CliRunner().invoke(main, ["tsa", "--help"]).stdout.partition("Commands:\n")[2]
     assert "create-key" in listed
     assert "..." not in listed
+
+
+@pytest.mark.parametrize("options", [(), ("--data", "TOKEN", "--digest", "00"), ("--digest", "xyz")])
+def test_verify_takes_exactly_one_thing_to_compare(
+    administration: Administration, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    token = tmp_path / "token"
+    token.write_bytes(b"\x30\x00")
+    (tmp_path / "ca.pem").write_bytes(self_signed(["h"], [], now=FrozenClock().now()).certificate_pem())
+    given = [each.replace("TOKEN", str(token)) for each in options]
+    done = tsa(administration, "verify", "--token", str(token), "--ca", str(tmp_path / "ca.pem"), *given)
+    assert done.exit_code == 2
+
+
+def test_what_is_no_token_is_no_evidence(administration: Administration, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_bytes(b"\x30\x00")
+    (tmp_path / "ca.pem").write_bytes(self_signed(["h"], [], now=FrozenClock().now()).certificate_pem())
+    done = tsa(administration, "verify", "--token", str(token), "--ca", str(tmp_path / "ca.pem"), "--digest", "00")
+    assert (done.exit_code, done.stdout.splitlines()[-1]) == (1, "Verification: FAILED")
+    assert done.stderr.startswith("unreadable: ")
