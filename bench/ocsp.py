@@ -186,12 +186,15 @@ async def _start(reactor: Any, folder: Path) -> None:
     from cspd.keys.service import KeyService
     from cspd.keys.software import SoftwareKeys
     from cspd.keys.threads import ThreadPool
+    from cspd.keys.turns import TurnPool
     from cspd.store.database import open_database
     from cspd.store.tables import metadata
+    from cspd.turns import EndOfTurn
     from protocols.ocsp.config import OCSPConfig
     from protocols.ocsp.endpoint import OCSPEndpoint
     from protocols.ocsp.service import OCSPService
 
+    end_of_turn = EndOfTurn(reactor.callLater)
     url = f"sqlite:///{folder}/store.sqlite"
     clock = SystemClock()
     database = open_database(url, reactor=reactor)
@@ -201,6 +204,7 @@ async def _start(reactor: Any, folder: Path) -> None:
         database=database,
         clock=clock,
         pool=ThreadPool("keys", 2, call_from_thread=reactor.callFromThread),
+        fast_pool=TurnPool(end_of_turn),
         master_key=MasterKey(secrets.token_bytes(32), secrets.token_bytes),
         random_bytes=secrets.token_bytes,
     )
@@ -235,7 +239,9 @@ async def _start(reactor: Any, folder: Path) -> None:
 
     router = Router([Route(methods=("GET", "POST"), path="/floor", handler=floor), *endpoint.routes()])
     limits = Limits(listen_limit=0)
-    factory = HTTPFactory(router, limits, reactor=reactor, clock=clock, random=SystemRandom(), name="bench")
+    factory = HTTPFactory(
+        router, limits, reactor=reactor, clock=clock, random=SystemRandom(), name="bench", end_of_turn=end_of_turn
+    )
     _write_requests(folder, ca_certificate)
     port = reactor.listenTCP(0, factory, interface="127.0.0.1")
     await _delay(reactor, 2)  # the memory of statuses has found the end of the change feed

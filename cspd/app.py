@@ -185,7 +185,13 @@ class CSPDService(Service):
             deploy=lambda new: build_deployment(new, core),
             listeners=_every_listener,
             factories=lambda deployment: (
-                *build_serving(deployment, reactor=reactor, clock=core.clock, random=core.random),
+                *build_serving(
+                    deployment,
+                    reactor=reactor,
+                    end_of_turn=core.end_of_turn,
+                    clock=core.clock,
+                    random=core.random,
+                ),
                 administration_serving(deployment, core, self, reactor=reactor, clock=core.clock, random=core.random),
             ),
             apply_levels=self._apply_log,

@@ -37,6 +37,7 @@ from cspd.keys.pkcs11.modules import Modules
 from cspd.keys.service import KeyService
 from cspd.store.config import StoreConfig
 from cspd.store.interfaces import Database
+from cspd.turns import EndOfTurn
 
 _OWN = ("store", "keys", "admin")
 _OWN_OF_SERVER = ("mode", "hostname", "node", "public_http", "state", "umask", "uid", "gid")
@@ -70,6 +71,7 @@ class Core:
     """The services that every protocol uses."""
 
     reactor: Any
+    end_of_turn: EndOfTurn
     clock: Clock
     random: Random
     database: Database
@@ -137,6 +139,7 @@ def build_core(
 
     Raises ValueError for a secret that cannot be had or is too weak.
     """
+    end_of_turn = EndOfTurn(reactor.callLater)
     keys = open_keys(
         root.keys,
         database=database,
@@ -144,6 +147,7 @@ def build_core(
         secret=secrets.resolve,
         modules=Modules(),
         call_from_thread=call_from_thread,
+        end_of_turn=end_of_turn,
     )
     audit = HashChain(database, clock, root.server.node_name)
     authorities = AuthorityRegistry(database, reactor)
@@ -166,6 +170,7 @@ def build_core(
     )
     return Core(
         reactor=reactor,
+        end_of_turn=end_of_turn,
         clock=clock,
         random=random,
         database=database,

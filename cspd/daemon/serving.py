@@ -23,6 +23,7 @@ from cspd.http.router import RouteConflict, Router
 from cspd.http.server import HTTPFactory
 from cspd.http.sockets import set_socket_options
 from cspd.http.tls import ServerTLS, TLSProblems
+from cspd.turns import EndOfTurn
 
 
 class Serving:
@@ -102,7 +103,7 @@ def wanted_listeners(configuration: Configuration) -> Sequence[Wanted]:
 
 
 def build_serving(
-    deployment: Deployment, *, reactor: Any, clock: Clock, random: Random
+    deployment: Deployment, *, reactor: Any, end_of_turn: EndOfTurn, clock: Clock, random: Random
 ) -> Sequence[tuple[Wanted, Serving]]:
     """What answers on each listener; raises ConfigurationRefused for routes that contradict each other and for TLS."""
     configuration = deployment.configuration
@@ -125,6 +126,7 @@ def build_serving(
             random=random,
             name=wanted.name,
             access_log=_request_log(configuration, wanted.name),
+            end_of_turn=end_of_turn,
         )
         serving = Serving(http, tls=tls.get(wanted.name), folder=configuration.folder, reactor=reactor)
         built.append((wanted, serving))

@@ -8,8 +8,8 @@ A URL names one CA, and only that CA's certificates are answered for:
   RFC 6960, 4.2.2.2 does not prohibit; a client that asks about one certificate always meets the key it expects.
 
 An answer without nonce is kept by the bytes of its request, until its refresh time or until a status in it changes. The
-way to a kept answer never waits, nor does the way to a fresh one while statuses and responder are in memory and the
-responder's key is a fast software key.
+way to a kept answer never waits; the way to a fresh one waits for nothing but the signature while statuses and
+responder are in memory.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from cspd.daemon.administration import core_operations
 from cspd.daemon.core import Core
 from cspd.http.message import Request
 from cspd.plugin import EnrollmentURL
+from cspd.turns import EndOfTurn
 from tests.support.authorities import Installation
 from tests.support.running import result_of
 
@@ -74,6 +75,7 @@ class Administration:
         core = Core(
             process="node-1",
             reactor=Clock(),
+            end_of_turn=EndOfTurn(Clock().callLater),
             clock=house.clock,
             random=Random(7),
             database=house.database,

@@ -13,6 +13,7 @@ from cspd.daemon.deployment import Deployment
 from cspd.daemon.serving import Serving, build_serving
 from cspd.http.message import Request, Response, Route
 from cspd.plugin import ProtocolService
+from cspd.turns import EndOfTurn
 from tests.support.clocks import FrozenClock
 from tests.unit.config.installations import SOUND, install
 
@@ -29,7 +30,9 @@ def serving(folder: Path, reactor: MemoryReactorClock, text: bytes, conf: str = 
     routes: dict[str, list[Route]] = {"acme": [], "ocsp": [answering(text)], "repository": []}
     protocols = {name: ProtocolService(routes=found) for name, found in routes.items()}
     deployment = Deployment(configuration=configuration, protocols=protocols)
-    built = build_serving(deployment, reactor=reactor, clock=FrozenClock(), random=Random(1))
+    built = build_serving(
+        deployment, reactor=reactor, end_of_turn=EndOfTurn(reactor.callLater), clock=FrozenClock(), random=Random(1)
+    )
     return {wanted.name: each for wanted, each in built}
 
 
@@ -90,5 +93,8 @@ def test_routes_that_contradict_each_other_are_refused_by_the_listeners_name(tmp
     twice = ProtocolService(routes=[answering(b"x"), answering(b"y")])
     protocols = {"acme": ProtocolService(routes=[]), "ocsp": twice, "repository": ProtocolService(routes=[])}
     deployment = Deployment(configuration=configuration, protocols=protocols)
+    reactor = MemoryReactorClock()
     with pytest.raises(ConfigurationRefused, match=r"listeners\.http\.protocols: GET /: also claimed by /"):
-        build_serving(deployment, reactor=MemoryReactorClock(), clock=FrozenClock(), random=Random(1))
+        build_serving(
+            deployment, reactor=reactor, end_of_turn=EndOfTurn(reactor.callLater), clock=FrozenClock(), random=Random(1)
+        )
