@@ -5,6 +5,10 @@ An event's fields are ``time`` (RFC 3339, UTC), ``level``, ``system`` (the part 
 request), ``message``, and for a failure its ``traceback``. Other fields that a call gave are kept when they are plain
 values (R-PLAT-070). What a secret is never gets here: nobody logs one; and what has a name that tells of one is left
 out even so (R-PLAT-079).
+
+Where other programs look for names of their own, a call gives them as ``record``, a mapping: its members become members
+of the line as they are, nested objects too, in place of a field of that name. A blank follows each colon, as in the
+guide's filters (``"endpoint": "ID"``).
 """
 
 from __future__ import annotations
@@ -33,7 +37,9 @@ _OF_TWISTED = {
     LogLevel.critical: "FATAL",
 }
 _SECRET_NAME = re.compile(r"secret|password|passphrase|private|(?:^|_)pin(?:_|$)|token|authorization", re.IGNORECASE)
-_OWN_FIELDS = frozenset({"time", "level", "system", "event", "request_id", "message", "traceback", "trace"})
+_OWN_FIELDS = frozenset({"time", "level", "system", "event", "request_id", "message", "traceback", "trace", "record"})
+_LEFT_OUT = "(left out)"
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 _MAX_TEXT = 16384  # of one field; a client cannot make a line longer than this
 
 
@@ -90,8 +96,10 @@ def as_json(event: LogEvent) -> str:
     for name, value in event.items():
         if name.startswith("log_") or name in _OWN_FIELDS or not _is_plain(value):
             continue
-        line[name] = "(left out)" if _SECRET_NAME.search(name) else _limited(value)
-    return json.dumps(line, ensure_ascii=False, separators=(",", ":"), default=str)
+        line[name] = _LEFT_OUT if _SECRET_NAME.search(name) else _limited(value)
+    if (record := event.get("record")) is not None:
+        line.update(_without_secrets(record))
+    return _encode(line)
 
 
 def as_text(event: LogEvent) -> str:
@@ -166,6 +174,17 @@ def _time(event: LogEvent) -> str:
 
 def _is_plain(value: object) -> bool:
     return value is None or isinstance(value, str | int | float | bool)
+
+
+def _without_secrets(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _LEFT_OUT
+        if _SECRET_NAME.search(name)
+        else _without_secrets(value)
+        if isinstance(value, Mapping)
+        else value
+        for name, value in record.items()
+    }
 
 
 def _limited(value: Any) -> Any:

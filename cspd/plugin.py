@@ -20,6 +20,7 @@ from zope.interface import Interface, implementer
 
 from cspd.admin.operations.values import Operation
 from cspd.audit.events import AuditLog
+from cspd.authority.approvals import Approvals
 from cspd.authority.interfaces import Authorities, CertificateStore, Issuance, Publication, Revocation, Status
 from cspd.authority.profile_values import Profile
 from cspd.clock import Clock
@@ -46,7 +47,7 @@ class ProtocolDeclaration:
     configuration: str
     """``module:Class`` of the pydantic model of ``[protocols.NAME]`` (a :class:`cspd.config.values.Section`).
 
-    A model that names files may check them: :class:`cspd.config.inspection.NamesFiles`.
+    A model that names files, or may be insecure, checks that: :class:`cspd.config.inspection.Inspected`.
     """
     factory: str
     """``module:function`` with the signature of :class:`ProtocolFactory`."""
@@ -104,6 +105,7 @@ class Services:
     keys: Keys
     authorities: Authorities
     issuance: Issuance
+    approvals: Approvals
     revocation: Revocation
     status: Status
     publication: Publication

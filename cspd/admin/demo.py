@@ -37,6 +37,9 @@ TENANT = "demo"
 ROOT = CAReference(ORGANIZATION, "root")
 ISSUING = CAReference(ORGANIZATION, "issuing")
 TLS_PROFILE = "tls-server"
+TSA_ISSUER = "demo"
+TSA_POLICY = "1.3.6.1.4.1.32473.1"
+"""Of the arc for documentation (RFC 5612)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,11 +174,11 @@ master_key = {{ store = "software-master-key" }}
 {_token(options)}
 [listeners.http]
 endpoint = "tcp:{options.http_port}:interface={interface}"
-protocols = ["ocsp", "repository"]
+protocols = ["ocsp", "repository", "tsp"]
 
 [listeners.https]
 endpoint = "tcp:{options.https_port}:interface={interface}"
-protocols = ["acme", "ocsp", "repository"]
+protocols = ["acme", "ocsp", "repository", "tsp"]
 
 [listeners.https.tls]
 certificate = "pki/tls.pem"
@@ -190,6 +193,23 @@ single_label_names = ["localhost"]
 [protocols.ocsp]
 
 [protocols.repository]
+
+# Not every machine has chrony: the demo takes the machine's clock as it is.
+[protocols.tsp.clock]
+source = "system"
+poll_interval = "10s"
+max_error = "500ms"
+
+[[protocols.tsp.issuers]]
+id = "{TSA_ISSUER}"
+
+[protocols.tsp.issuers.profile]
+policy = "{TSA_POLICY}"
+accuracy = "1s"
+
+[protocols.tsp.issuers.certification]
+ca = "{ISSUING}"
+subject = "CN=cspd demo time-stamp unit,O=cspd demo"
 '''
 
 

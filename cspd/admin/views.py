@@ -9,6 +9,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from cspd.authority.approvals import KeptRequest
 from cspd.authority.organizations import Organization
 from cspd.authority.profile_values import Profile
 from cspd.authority.urls import StatusURLs
@@ -108,6 +109,34 @@ def certificate(value: CertificateRecord, ca: str, now: datetime) -> dict[str, A
         "revoked_at": moment(status.revoked_at),
         "reason": status.reason.value if status.reason else None,
         "pem": pem(value.certificate_der) if value.certificate_der else None,
+    }
+
+
+def enrollment_request_row(value: KeptRequest) -> dict[str, Any]:
+    """A request that waits or waited for an approval, in a list."""
+    requester = value.request.requester
+    return {
+        "id": value.id,
+        "state": value.state.value,
+        "ca": str(value.request.ca),
+        "profile": value.request.profile,
+        "subject": value.subject,
+        "names": list(value.names),
+        "requester": f"{requester.protocol}:{requester.identity}",
+        "address": requester.address,
+        "received_at": moment(value.received_at),
+    }
+
+
+def enrollment_request(value: KeptRequest) -> dict[str, Any]:
+    """The same, whole."""
+    return {
+        **enrollment_request_row(value),
+        "expires_at": moment(value.expires_at),
+        "decided_by": value.decided_by,
+        "decided_at": moment(value.decided_at),
+        "reason": value.reason,
+        "serial": None if value.serial is None else format(value.serial, "X"),
     }
 
 

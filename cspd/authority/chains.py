@@ -1,12 +1,12 @@
-"""The certificates of a CA as people download them (R-CA-045)."""
+"""The certificates of a CA as people download them (R-CA-045), and those above an issued certificate."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
 
-from cspd.authority.values import Authority
-from cspd.refusals import Conflict
+from cspd.authority.values import Authority, CertificateRecord
+from cspd.refusals import Conflict, NotFound
 
 
 def chain_pem(authority: Authority) -> bytes:
@@ -14,6 +14,16 @@ def chain_pem(authority: Authority) -> bytes:
     if authority.certificate_der is None:
         raise Conflict(f"{authority.reference} has no certificate yet")
     return pem_of((authority.certificate_der, *authority.chain_der))
+
+
+def issuers_of(authority: Authority, record: CertificateRecord) -> tuple[bytes, ...]:
+    """The CA certificate that signed it and those above, DER, root last; raises NotFound for a CA without one."""
+    for previous in authority.previous:
+        if previous.id == record.issuer_certificate_id:
+            return (previous.certificate_der, *authority.chain_der)
+    if authority.certificate_der is None:
+        raise NotFound("the CA has no certificate")
+    return (authority.certificate_der, *authority.chain_der)
 
 
 def pem_of(certificates_der: Iterable[bytes]) -> bytes:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
+
+from sqlalchemy import Connection
 
 from cspd.authority.values import (
     Authority,
@@ -35,15 +37,24 @@ class Authorities(Protocol):
         ...
 
 
+Recorded = Callable[[Connection, str, int], None]
+"""Runs in the transaction that stores a certificate, with its CA's id and its serial number: what belongs to the
+certificate becomes durable with it or not at all. May raise Conflict, and then there is no certificate."""
+
+
 class Issuance(Protocol):
     """Issues certificates."""
 
-    async def enroll(self, request: EnrollmentRequest) -> Issued | Pending:
+    async def enroll(self, request: EnrollmentRequest, *, recorded: Recorded | None = None) -> Issued | Pending:
         """Resolve CA and profile, check everything, sign, store durably, audit; then answer.
 
         Raises NotFound (CA, profile not enabled on it), Conflict (CA not active), Malformed, the subclasses of
         Rejected, and Unavailable.
         """
+        ...
+
+    async def check(self, request: EnrollmentRequest) -> None:
+        """Decide everything as :meth:`enroll` does, and issue nothing; raises what that would raise."""
         ...
 
 

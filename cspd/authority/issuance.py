@@ -34,7 +34,7 @@ from twisted.logger import Logger
 from cspd.audit.events import AuditEvent, AuditLog, Outcome
 from cspd.authority.authority_keys import AuthorityKeys
 from cspd.authority.certificates import complete_if_active, insert_if_active
-from cspd.authority.interfaces import Authorities
+from cspd.authority.interfaces import Authorities, Recorded
 from cspd.authority.issuers import SigningAuthority
 from cspd.authority.policy.extensions import decide_extensions
 from cspd.authority.policy.names import CertifiedNames, decide_names
@@ -110,11 +110,19 @@ class IssuancePipeline:
         self._signers: dict[str, SigningAuthority] = {}
         self._uncancelled = Uncancelled()
 
-    async def enroll(self, request: EnrollmentRequest) -> Issued:
+    async def enroll(self, request: EnrollmentRequest, *, recorded: Recorded | None = None) -> Issued:
         """See :class:`cspd.authority.interfaces.Issuance`; a refusal is audited before it is raised."""
         try:
             prepared = await self._prepare(request)
-            return await self._uncancelled.run(self._sign_and_store(prepared))
+            return await self._uncancelled.run(self._sign_and_store(prepared, recorded))
+        except Refused as refusal:
+            await self._audit_refusal(request, refusal)
+            raise
+
+    async def check(self, request: EnrollmentRequest) -> None:
+        """See :class:`cspd.authority.interfaces.Issuance`."""
+        try:
+            await self._prepare(request)
         except Refused as refusal:
             await self._audit_refusal(request, refusal)
             raise
@@ -174,16 +182,16 @@ class IssuancePipeline:
             raise NotFound(f"CA {authority.reference} has no profile {request.profile[:80]!r}", code="no-such-profile")
         return profile
 
-    async def _sign_and_store(self, prepared: _Prepared) -> Issued:
+    async def _sign_and_store(self, prepared: _Prepared, recorded: Recorded | None) -> Issued:
         for _ in range(_SERIAL_ATTEMPTS):
             serial = new_serial(self._random.randbytes)
             try:
-                return await self._sign_with_serial(prepared, serial)
+                return await self._sign_with_serial(prepared, serial, recorded)
             except IntegrityError:
                 self._log.error("Serial number {serial:x} is taken; making another", serial=serial)
         raise Unavailable("no unused serial number", detail="the random number generator repeats itself")
 
-    async def _sign_with_serial(self, prepared: _Prepared, serial: int) -> Issued:
+    async def _sign_with_serial(self, prepared: _Prepared, serial: int, recorded: Recorded | None) -> Issued:
         signer = prepared.signer
         record = self._record(prepared, serial)
         reserve = signer.authority.record_before_signing
@@ -219,12 +227,15 @@ class IssuancePipeline:
                     public_key_sha256=prepared.public_key_sha256,
                 )
             self._audit.append(connection, event)
+            if recorded is not None:
+                recorded(connection, record.authority_id, serial)
 
         try:
             await self._database.write(store)
         except Conflict as conflict:
+            is_inactive = conflict.refusal_code == "ca-not-active"
             raise Conflict(
-                f"CA {signer.authority.reference} is not active any more",
+                f"CA {signer.authority.reference} is not active any more" if is_inactive else conflict.reason,
                 detail=f"the signed certificate with serial number {serial:x} was thrown away",
                 code=conflict.refusal_code,
             ) from conflict

@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 
 from cspd.config.configuration import EnabledProtocol
 from cspd.config.files import Tree
-from cspd.config.inspection import NamesFiles
+from cspd.config.inspection import Inspected
 from cspd.config.problems import KeyPath, Problem
 from cspd.config.secrets import Secrets, SecretUnavailable, looser_than
 from cspd.config.sentences import nearest_name
@@ -72,29 +72,35 @@ def check(draft: Draft) -> Findings:
     findings = Findings()
     for find in _PROBLEMS:
         findings.problems += find(draft)
-    _inspect_protocols(draft, findings)
+    insecurities = _inspect_protocols(draft, findings)
     findings.warnings += _tls_warnings(draft)
     findings.warnings += _database_warnings(draft)
-    for insecure, find in _INSECURITIES:
-        for problem in find(draft):
-            if draft.server is None or draft.is_demo:
-                continue
-            if draft.allows(insecure):
-                findings.warnings.append(problem)
-            else:
-                findings.problems.append(_with_permission(problem, insecure))
+    insecurities += [(insecure, problem) for insecure, find in _INSECURITIES for problem in find(draft)]
+    if draft.server is None or draft.is_demo:
+        return findings
+    for insecure, problem in insecurities:
+        if draft.allows(insecure):
+            findings.warnings.append(problem)
+        else:
+            findings.problems.append(_with_permission(problem, insecure))
     return findings
 
 
-def _inspect_protocols(draft: Draft, findings: Findings) -> None:
+def _inspect_protocols(draft: Draft, findings: Findings) -> list[tuple[str, Problem]]:
+    """Add what protocols find in their sections; gives what production refuses unless it is allowed."""
+    insecurities: list[tuple[str, Problem]] = []
     for name, protocol in draft.protocols.items():
-        if isinstance(protocol.settings, NamesFiles):
-            inspection = protocol.settings.inspect(draft.folder, draft.now)
-            for found, into in (
-                (inspection.problems, findings.problems),
-                (inspection.warnings, findings.warnings),
-            ):
-                into += [draft.tree.problem(("protocols", name, *each.key), each.what, each.remedy) for each in found]
+        if not isinstance(protocol.settings, Inspected):
+            continue
+        inspection = protocol.settings.inspect(draft.folder, draft.now)
+        findings.problems += [_at_home(draft, name, each) for each in inspection.problems]
+        findings.warnings += [_at_home(draft, name, each) for each in inspection.warnings]
+        insecurities += [(insecure, _at_home(draft, name, each)) for insecure, each in inspection.insecurities]
+    return insecurities
+
+
+def _at_home(draft: Draft, name: str, found: Problem) -> Problem:
+    return draft.tree.problem(("protocols", name, *found.key), found.what, found.remedy)
 
 
 def _with_permission(problem: Problem, insecure: str) -> Problem:
@@ -376,4 +382,5 @@ _INSECURITIES: tuple[tuple[str, Callable[[Draft], Iterator[Problem]]], ...] = (
     ("loose-permissions", _loose_conf_files),
     ("loose-permissions", _loose_state),
 )
-"""What production refuses unless ``server.allow_insecure`` names it (R-PLAT-012, R-PLAT-126)."""
+"""What production refuses unless ``server.allow_insecure`` names it (R-PLAT-012, R-PLAT-126); protocols know of
+more (:attr:`cspd.config.inspection.Inspection.insecurities`)."""

@@ -1,4 +1,4 @@
-"""What a protocol's section finds in the files that it names, for ``cspctl config check``."""
+"""What a protocol's section knows to be wrong with itself and the files that it names, for ``cspctl config check``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from cspd.config.model import Insecure
 from cspd.config.problems import Problem
 
 
@@ -18,12 +19,14 @@ class Inspection:
     problems: Sequence[Problem] = ()
     """What prevents the protocol from being built."""
     warnings: Sequence[Problem] = ()
+    insecurities: Sequence[tuple[Insecure, Problem]] = ()
+    """What production refuses unless ``server.allow_insecure`` names it."""
 
 
 @runtime_checkable
-class NamesFiles(Protocol):
+class Inspected(Protocol):
     """An ability that the model of ``[protocols.NAME]`` may have, beside being a section."""
 
     def inspect(self, folder: Path, now: datetime) -> Inspection:
-        """Read the files and check them; their relative paths are below ``folder``. Raises nothing."""
+        """Check settings together and the files they name; relative paths are below ``folder``. Raises nothing."""
         ...

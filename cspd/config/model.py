@@ -23,7 +23,9 @@ _TENANT_ID = re.compile(r"[A-Za-z0-9_~-]+")
 
 Level = Literal["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "OFF"]
 
-Insecure = Literal["software-keys", "self-signed-tls", "unverified-database-tls", "loose-permissions"]
+Insecure = Literal[
+    "software-keys", "self-signed-tls", "unverified-database-tls", "loose-permissions", "unverified-clock"
+]
 """What production refuses unless conf allows it by name (R-PLAT-012)."""
 
 INSECURE: tuple[str, ...] = get_args(Insecure)

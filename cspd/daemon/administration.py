@@ -16,6 +16,7 @@ from cspd.admin.operations.daemon import Daemon, DaemonOperations
 from cspd.admin.operations.keys import KeyOperations
 from cspd.admin.operations.organizations import OrganizationOperations
 from cspd.admin.operations.profiles import ProfileOperations
+from cspd.admin.operations.requests import RequestOperations
 from cspd.admin.operations.values import Operation, Operations
 from cspd.authority.profile_values import Profile
 from cspd.clock import Clock
@@ -48,17 +49,19 @@ def core_operations(core: Core, profiles: Mapping[str, Profile]) -> Iterable[Ope
         publication=core.publication,
         urls=core.urls,
     )
+    issuance = core.issuance(profiles)
     certificates = CertificateOperations(
         clock=core.clock,
         authorities=core.authorities,
         certificates=core.certificates,
-        issuance=core.issuance(profiles),
+        issuance=issuance,
         revocation=core.revocation,
     )
     return (
         *OrganizationOperations(services.organizations).operations(),
         *authorities.operations(),
         *certificates.operations(),
+        *RequestOperations(core.approvals(issuance)).operations(),
         *ProfileOperations(lambda: profiles).operations(),
         *KeyOperations(core.keys, core.authorities).operations(),
         *AuditOperations(core.database).operations(),

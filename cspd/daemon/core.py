@@ -17,8 +17,10 @@ from weakref import WeakSet
 from sqlalchemy import URL
 
 from cspd.audit.chain import HashChain
+from cspd.authority.approvals import Approvals, expiry_job
 from cspd.authority.certificates import Certificates
 from cspd.authority.crl_issuing import CRLIssuer
+from cspd.authority.interfaces import Issuance
 from cspd.authority.issuance import IssuancePipeline
 from cspd.authority.profile_values import Profile
 from cspd.authority.publication import CRLPublication
@@ -102,10 +104,22 @@ class Core:
         self._pipelines.add(pipeline)
         return pipeline
 
+    def approvals(self, issuance: Issuance) -> Approvals:
+        """Requests that wait for an administrator; that pipeline issues what is approved."""
+        return Approvals(
+            clock=self.clock,
+            random=self.random,
+            database=self.database,
+            authorities=self.authorities,
+            certificates=self.certificates,
+            issuance=issuance,
+            audit=self.audit,
+        )
+
     @property
     def jobs(self) -> Sequence[Job]:
         """The jobs of the core itself."""
-        return self.publication.jobs()
+        return (*self.publication.jobs(), expiry_job(self.clock, self.database))
 
     async def start(self) -> None:
         """Log in to the tokens, read the CAs, follow what other nodes change; raises what prevents it."""

@@ -126,6 +126,7 @@ def _job_faults(jobs: Sequence[Job]) -> Iterator[str]:
 
 def _services(configuration: Configuration, core: Core) -> Services:
     server = configuration.root.server
+    issuance = core.issuance(configuration.profiles)
     return Services(
         reactor=core.reactor,
         clock=core.clock,
@@ -133,7 +134,8 @@ def _services(configuration: Configuration, core: Core) -> Services:
         database=core.database,
         keys=core.keys,
         authorities=core.authorities,
-        issuance=core.issuance(configuration.profiles),
+        issuance=issuance,
+        approvals=core.approvals(issuance),
         revocation=core.revocation,
         status=core.status,
         publication=core.publication,

@@ -59,7 +59,7 @@ class TokenConfig(Section):
     """CK_TOKEN_INFO has 32 octets for it (PKCS#11 v2.40, 3.2)."""
     pin: SecretReference
     sessions: Annotated[int, Field(ge=1, le=256)] = 4
-    """The largest number of sessions, and of signatures at the same time."""
+    """The largest number of sessions, and of signatures at the same time; has to be given for a vendor's HSM."""
     vendor: Vendor = Vendor.NONE
     environment: Mapping[VariableName, str] = Field(default_factory=dict)
     """Set before the module is loaded, for the vendor's own switches. One process has one environment: two tokens
@@ -78,6 +78,15 @@ class TokenConfig(Section):
         if len(label.encode()) > 32:
             raise ValueError("a token label has at most 32 octets in UTF-8")
         return label
+
+    @model_validator(mode="after")
+    def _sessions_of_a_vendor(self) -> TokenConfig:
+        if self.vendor is not Vendor.NONE and "sessions" not in self.model_fields_set:
+            raise ValueError(
+                f'sessions with vendor = "{self.vendor.value}": how many of the HSM\'s sessions this server may take, '
+                "for example sessions = 4"
+            )
+        return self
 
 
 class KeysConfig(Section):

@@ -8,16 +8,16 @@ vendor and token label of each provider; module, PIN, sessions and environment m
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from sqlalchemy import Connection, delete, insert, select, union
+from sqlalchemy import Column, Connection, delete, insert, select, union
 
 from cspd.clock import Clock
 from cspd.keys.config import KeysConfig, TokenConfig
 from cspd.keys.software import PROVIDER as SOFTWARE
 from cspd.keys.values import KeyReference
 from cspd.store.interfaces import Database
-from cspd.store.tables import authorities, authority_certificates, ocsp_responders, shared_secrets
+from cspd.store.tables import authorities, authority_certificates, metadata, ocsp_responders, shared_secrets
 
 _PREFIX = "keys.pkcs11."
 
@@ -83,7 +83,7 @@ def _remembered(connection: Connection) -> Mapping[str, Mapping[str, str]]:
 
 
 def _providers_in_use(connection: Connection) -> frozenset[str]:
-    """Those that CAs which are not deleted refer to, with their responders and earlier keys."""
+    """Those that CAs which are not deleted refer to, with their responders and earlier keys, and the protocols."""
     live = authorities.c.deleted_at.is_(None)
     used = union(
         select(authorities.c.key_reference).where(live),
@@ -93,9 +93,15 @@ def _providers_in_use(connection: Connection) -> frozenset[str]:
         select(ocsp_responders.c.key_reference)
         .join(authorities, authorities.c.id == ocsp_responders.c.authority_id)
         .where(live),
+        *(select(column) for column in _columns_of_protocols()),
     )
     references = connection.execute(used).scalars()
     return frozenset(KeyReference.parse(reference).provider for reference in references if reference is not None)
+
+
+def _columns_of_protocols() -> Iterator[Column[str]]:
+    for table in metadata.sorted_tables:
+        yield from (column for column in table.columns if column.info.get("key_in_use"))
 
 
 __all__ = ["Deployment", "DeploymentChanged"]

@@ -37,6 +37,10 @@ metadata = MetaData(
 # An increasing 64-bit key on both databases: SQLite makes a rowid alias only of INTEGER.
 _Sequence = BigInteger().with_variant(Integer, "sqlite")
 
+KEY_IN_USE = {"key_in_use": True}
+"""``info`` of a column of ``KeyReference`` text in a table of a protocol: a row binds the token that has its key
+(``cspd.keys.deployment``). The tables of a protocol that is switched off bind nothing."""
+
 organizations = Table(
     "organizations",
     metadata,
@@ -92,6 +96,32 @@ authority_certificates = Table(
     Column("not_before", UTCDateTime, nullable=False),
     Column("not_after", UTCDateTime, nullable=False),
     Column("created_at", UTCDateTime, nullable=False),
+)
+
+enrollment_requests = Table(
+    "enrollment_requests",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("digest", String(64), nullable=False),  # of what was asked by whom; the same again finds this row
+    Column("ca", String(33), nullable=False),  # organization~ca-id
+    Column("profile", String(80), nullable=False),
+    Column("protocol", String(16), nullable=False),
+    Column("requester", Text, nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("subject", Text, nullable=False),  # RFC 4514, as asked for
+    Column("names", Text, nullable=False),  # subjectAltName values, one a line, as asked for
+    Column("request", JSON, nullable=False),  # the EnrollmentRequest
+    Column("state", String(16), nullable=False),  # RequestState
+    Column("decided_by", Text),
+    Column("decided_at", UTCDateTime),
+    Column("reason", Text),  # of a denial, or the pipeline's refusal after the approval
+    Column("authority_id", String(32)),  # with serial: the certificate
+    Column("serial", SerialNumber),
+    Column("received_at", UTCDateTime, nullable=False),
+    Column("expires_at", UTCDateTime, nullable=False),
+    Index("ix_enrollment_requests_digest", "digest"),
+    Index("ix_enrollment_requests_state", "state", "received_at"),
+    Index("ix_enrollment_requests_expires_at", "expires_at"),
 )
 
 certificates = Table(

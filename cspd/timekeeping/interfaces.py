@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from datetime import timedelta
+from random import Random
+from typing import Any, Protocol
 
 from cspd.timekeeping.values import Tracking, TrustedTime
 
@@ -12,6 +14,18 @@ class TimeSource(Protocol):
 
     async def tracking(self) -> Tracking:
         """Ask now; raises :class:`cspd.refusals.Unavailable` when no sensible answer comes in time."""
+        ...
+
+
+class TimeSourceFactory(Protocol):
+    """What a connector of the kind ``time-source`` names as its factory."""
+
+    def __call__(self, address: str, *, timeout: timedelta, reactor: Any, random: Random) -> TimeSource:
+        """A source that is asked at ``address`` (the source says in which form) and answers within ``timeout``.
+
+        ``reactor`` is an IReactorTime and IReactorFDSet. Does no I/O. Raises :class:`cspd.refusals.Refused`, whose
+        reason says what would be right.
+        """
         ...
 
 

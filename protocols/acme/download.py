@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from cspd.authority.chains import issuers_of
 from cspd.authority.interfaces import CertificateStore
-from cspd.authority.values import Authority, CertificateRecord
 from cspd.refusals import NotFound
 from cspd.store.interfaces import Database
 from protocols.acme import repository
@@ -37,17 +37,7 @@ class Download:
         record = await self._certificates.find(directory.authority.id, serial)
         if record.certificate_der is None:
             raise NotFound("no such certificate")
-        issuers = _issuers(directory.authority, record)
+        issuers = issuers_of(directory.authority, record)
         if not self._includes_root and len(issuers) > 1:
             issuers = issuers[:-1]
         return encode_chain((record.certificate_der, *issuers))
-
-
-def _issuers(authority: Authority, record: CertificateRecord) -> tuple[bytes, ...]:
-    """The CA certificate that signed it and those above, root last."""
-    for previous in authority.previous:
-        if previous.id == record.issuer_certificate_id:
-            return (previous.certificate_der, *authority.chain_der)
-    if authority.certificate_der is None:
-        raise NotFound("the CA has no certificate")
-    return (authority.certificate_der, *authority.chain_der)

@@ -20,18 +20,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from enum import Enum
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
+from cspd.authority.values import CAReference
+from cspd.config.inspection import Inspection
+from cspd.config.model import Insecure
+from cspd.config.problems import KeyPath, Problem
 from cspd.config.values import Duration, Section
 from cspd.jobs.cron import Cron
 from cspd.keys.config import ProviderName
 from cspd.keys.values import KeyType
+from cspd.refusals import Malformed
+from cspd.x509.names import parse_name
 from protocols.tsp.messages import HashAlgorithm
+from protocols.tsp.unit_checks import EXPIRY_WARNING
+from protocols.tsp.unit_files import BadUnitFiles, read_unit_files
 
 _OID = re.compile(r"(?:[01]\.(?:[0-9]|[1-3][0-9])|2\.(?:0|[1-9][0-9]{0,9}))(?:\.(?:0|[1-9][0-9]{0,38})){0,30}")
 _DEFAULT_HASHES = (HashAlgorithm.SHA224, HashAlgorithm.SHA256, HashAlgorithm.SHA384, HashAlgorithm.SHA512)
@@ -48,11 +57,28 @@ def _cron(text: str) -> str:
     return text
 
 
+def _ca_reference(text: str) -> str:
+    try:
+        CAReference.parse(text)
+    except Malformed as error:
+        raise ValueError(error.reason) from error
+    return text
+
+
+def _distinguished_name(text: str) -> str:
+    if not parse_name(text).rdns:  # raises NameSyntaxError, a ValueError that says what is wrong
+        raise ValueError("a distinguished name that is not empty")
+    return text
+
+
 def _positive(span: timedelta) -> timedelta:
     if span <= timedelta(0):
         raise ValueError("a span of time longer than zero")
     return span
 
+
+UNVERIFIED = "system"
+"""The time source that compares nothing."""
 
 PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 IssuerID = Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{1,64}$")]
@@ -78,7 +104,7 @@ class ClockConfig(Section):
     """``[protocols.tsp.clock]``: who says whether the system clock is right."""
 
     source: str = "chrony"
-    """The name of a time source among the plugins."""
+    """The name of a time source among the plugins; ``system`` takes the machine's clock as it is, for trying out."""
     address: str = "udp:127.0.0.1:323"
     """Where it is asked; for chrony ``udp:ADDRESS:PORT`` or ``unix:/run/chrony/chronyd.sock``."""
     connect_timeout: PositiveDuration = timedelta(seconds=1)
@@ -120,11 +146,11 @@ class ProfileConfig(Section):
 class CertificationConfig(Section):
     """``certification`` of an issuer: our own CA gives it its certificate, and a new one in time."""
 
-    ca: str
+    ca: Annotated[str, AfterValidator(_ca_reference)]
     """``organization~ca``."""
     profile: str = "timestamping"
     """A certificate profile whose extendedKeyUsage is timeStamping alone, critical."""
-    subject: str
+    subject: Annotated[str, AfterValidator(_distinguished_name)]
     """A distinguished name, for example ``CN=Time-Stamp Unit 1,O=Example``."""
     key_type: KeyType = KeyType.EC_P256
     keys: ProviderName | None = None
@@ -177,6 +203,45 @@ class TSPConfig(Section):
         if twice:
             raise ValueError(f"issuers: {', '.join(twice)} stands there twice")
         return self
+
+    @model_validator(mode="after")
+    def _marks_have_a_place(self) -> TSPConfig:
+        unmarked = [issuer.id for issuer in self.issuers if issuer.profile.accuracy is None]
+        if self.clock.leap is LeapPolicy.MARK and unmarked:
+            raise ValueError(f'clock.leap = "mark" widens the accuracy, which {", ".join(unmarked)} has not')
+        return self
+
+    def inspect(self, folder: Path, now: datetime) -> Inspection:
+        """Check the time source and all issuers; see :class:`cspd.config.inspection.Inspected`."""
+        problems: list[Problem] = []
+        warnings: list[Problem] = []
+        for index, issuer in enumerate(self.issuers):
+            at: KeyPath = ("issuers", index)
+            if issuer.profile.signature_digest is HashAlgorithm.SHA1:
+                key = (*at, "profile", "signature_digest")
+                warnings.append(Problem(what="verifiers refuse signatures with SHA-1", remedy='Use "sha256"', key=key))
+            if issuer.certificate is None:
+                continue
+            try:
+                files = read_unit_files(issuer.certificate, issuer.ca_chain, folder=folder, now=now)
+            except BadUnitFiles as error:
+                problems += _file_problems(error, at)
+                continue
+            if files.sign_until - now <= EXPIRY_WARNING:
+                what = f"{folder / issuer.certificate} signs until {files.sign_until:%Y-%m-%d %H:%M} UTC only"
+                warnings.append(Problem(what=what, remedy="Get its successor", key=(*at, "certificate")))
+        return Inspection(problems, warnings, tuple(self._insecurities()))
+
+    def _insecurities(self) -> Iterator[tuple[Insecure, Problem]]:
+        if self.clock.source == UNVERIFIED:
+            what = "takes the clock of this machine for true time, and nobody checks it"
+            yield "unverified-clock", Problem(what=what, remedy='Use "chrony"', key=("clock", "source"))
+
+
+def _file_problems(error: BadUnitFiles, at: KeyPath) -> Iterator[Problem]:
+    for fault in error.faults:
+        key: KeyPath = ("ca_chain", fault.position - 1) if fault.position else ("certificate",)
+        yield Problem(what=fault.what, key=(*at, *key))
 
 
 def _repeated(names: Sequence[str]) -> list[str]:

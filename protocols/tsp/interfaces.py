@@ -35,6 +35,14 @@ class TimeStampUnits(Protocol):
         """
         ...
 
+    async def settled(self) -> None:
+        """Wait until every unit was looked for once, with or without success; later it returns at once.
+
+        For a request that :meth:`current` has refused: after a start or a reload the key service is asked for the
+        keys while requests arrive already.
+        """
+        ...
+
 
 class SerialNumbers(Protocol):
     """Serial numbers of tokens: positive, and never the same twice, over issuers, processes, nodes and restarts."""

@@ -6,6 +6,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, 
 
 from cspd.store.tables import metadata
 from cspd.store.types import SerialNumber, UTCDateTime
+from protocols.tsp.unit_tables import tsp_unit_claims, tsp_units
 
 # One row: the first counter value of serial numbers that no process has reserved.
 tsp_serial_counter = Table(
@@ -46,4 +47,11 @@ tsp_logged_tokens = Table(
     Index("ix_tsp_logged_tokens_serial_number", "serial_number"),
 )
 
-__all__ = ["tsp_gen_times", "tsp_log_chains", "tsp_logged_tokens", "tsp_serial_counter"]
+__all__ = [
+    "tsp_gen_times",
+    "tsp_log_chains",
+    "tsp_logged_tokens",
+    "tsp_serial_counter",
+    "tsp_unit_claims",
+    "tsp_units",
+]

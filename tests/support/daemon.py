@@ -236,9 +236,18 @@ def _toml(values: Mapping[str, Any], at: str = "") -> str:
     """A TOML text of tables, lists and plain values."""
     plain = {name: value for name, value in values.items() if not isinstance(value, dict)}
     tables = {name: value for name, value in values.items() if isinstance(value, dict)}
-    lines = [f"{json.dumps(name)} = {json.dumps(value)}" for name, value in plain.items()]
+    lines = [f"{json.dumps(name)} = {_inline(value)}" for name, value in plain.items()]
     text = "\n".join(lines) + "\n" if lines else ""
     for name, table in tables.items():
         key = f"{at}.{json.dumps(name)}" if at else json.dumps(name)
         text += f"[{key}]\n{_toml(table, key)}"
     return text
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(_inline(each) for each in value)}]"
+    if isinstance(value, dict):
+        members = ", ".join(f"{json.dumps(name)} = {_inline(each)}" for name, each in value.items())
+        return f"{{ {members} }}"
+    return json.dumps(value)

@@ -12,6 +12,7 @@ from cspd.admin.commands.init import init
 from cspd.admin.commands.key import key
 from cspd.admin.commands.org import org
 from cspd.admin.commands.profile import profile
+from cspd.admin.commands.request import request
 from cspd.admin.commands.secret import secret
 from cspd.admin.commands.status import reload, status
 from cspd.admin.commands.version import version
@@ -26,6 +27,7 @@ COMMANDS: tuple[click.Command, ...] = (
     org,
     profile,
     reload,
+    request,
     secret,
     status,
     version,

@@ -17,6 +17,7 @@ from sqlalchemy import insert, select, update
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock as TwistedClock
 
+from cspd.authority.interfaces import Recorded
 from cspd.authority.values import (
     Authority,
     AuthorityKind,
@@ -143,7 +144,10 @@ class FakeCA:
 
     # Issuance
 
-    async def enroll(self, request: EnrollmentRequest) -> Issued | Pending:
+    async def check(self, request: EnrollmentRequest) -> None:
+        raise NotImplementedError("ACME has no approval")
+
+    async def enroll(self, request: EnrollmentRequest, *, recorded: Recorded | None = None) -> Issued | Pending:
         self.requests.append(request)
         serial = 1000 + len(self.requests)
         if self.hold is not None:
@@ -293,6 +297,7 @@ class Server:
             keys=InlineKeys(),
             authorities=self.ca,
             issuance=self.ca,
+            approvals=None,  # type: ignore[arg-type]  # not asked here
             revocation=self.ca,
             publication=None,  # type: ignore[arg-type]  # nor this
             status=None,  # type: ignore[arg-type]  # ACME does not ask

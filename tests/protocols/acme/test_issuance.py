@@ -40,6 +40,7 @@ class World:
             keys=self.house.keys,
             authorities=self.house.authorities,
             issuance=self.house.pipeline,
+            approvals=None,  # type: ignore[arg-type]  # not asked here
             revocation=None,  # type: ignore[arg-type]  # not asked here
             publication=None,  # type: ignore[arg-type]  # not asked here
             status=None,  # type: ignore[arg-type]  # not asked here

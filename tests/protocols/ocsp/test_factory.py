@@ -30,6 +30,7 @@ def services_of(world: World, profiles: Any = PROFILES) -> Services:
         keys=world.keys,
         authorities=world.authorities,
         issuance=unused,
+        approvals=unused,
         revocation=unused,
         status=world.status,
         publication=unused,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import LogLevel, capturedLogs
 
@@ -202,55 +203,59 @@ def test_the_end_of_the_process_waits_for_the_question_under_way() -> None:
     result_of(as_coroutine(draining))
 
 
-class SeveralNodes(RuleBasedStateMachine):
-    """Nodes whose clocks differ honestly, whose writes come late, and who forget everything at any moment."""
+@dataclass
+class Caller:
+    known: datetime | None
+    """The latest time that anybody had when he asked."""
+    now: datetime
+    results: list[datetime] = field(default_factory=list)
+
+
+class SeveralNodes:
+    """Nodes whose clocks differ a little, whose writes come late, and who forget everything at any moment."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.inner = InlineDatabase()
-        self.clocks = [FrozenClock(FrozenClock().now() + timedelta(milliseconds=200 * node)) for node in range(3)]
-        self.waiting: list[tuple[datetime | None, datetime, list[datetime], Deferred[datetime]]] = []
-        self.latest: datetime | None = None
-        self.given: set[datetime] = set()
+        self.database = InlineDatabase()
+        self.clocks = [FrozenClock(FrozenClock().now() + timedelta(microseconds=5 * node)) for node in range(2)]
+        self.held = [HeldDatabase(self.database) for _ in range(2)]
+        self.nodes = [gen_times(self.held[node], self.clocks[node]) for node in range(2)]
+        self.callers: list[Caller] = []
 
-    @initialize()
-    def begin(self) -> None:
-        self.databases = [HeldDatabase(self.inner) for _ in range(3)]
-        self.nodes = [gen_times(self.databases[node], self.clocks[node]) for node in range(3)]
+    @property
+    def given(self) -> list[datetime]:
+        return [time for caller in self.callers for time in caller.results]
 
-    @rule(node=st.integers(0, 2), count=st.integers(1, 3))
-    def ask(self, node: int, count: int) -> None:
-        for _ in range(count):
-            results: list[datetime] = []
-            now = self.clocks[node].now()
-            caller = started(self.nodes[node].next("a", now))
-            self.waiting.append((self.latest, now, results, caller))
-            caller.addCallback(results.append)
+    def ask(self, node: int) -> None:
+        caller = Caller(max(self.given, default=None), self.clocks[node].now())
+        self.callers.append(caller)
+        started(self.nodes[node].next("a", caller.now)).addCallback(caller.results.append)
 
-    @rule(node=st.integers(0, 2))
-    def the_store_answers(self, node: int) -> None:
-        self.databases[node].release()
+    def answer(self, node: int) -> None:
+        self.held[node].release()
 
-    @rule(node=st.integers(0, 2))
     def die(self, node: int) -> None:
-        self.databases[node] = HeldDatabase(self.inner)
-        self.nodes[node] = gen_times(self.databases[node], self.clocks[node])
+        self.held[node] = HeldDatabase(self.database)
+        self.nodes[node] = gen_times(self.held[node], self.clocks[node])
 
-    @rule(span=st.integers(1, 20))
-    def pass_time(self, span: int) -> None:
-        for clock in self.clocks:
-            clock.advance(timedelta(microseconds=span))
-
-    @invariant()
-    def answers_are_later_than_all_that_were_known_before_their_questions(self) -> None:
-        answered = [each for each in self.waiting if each[2]]
-        self.waiting = [each for each in self.waiting if not each[2]]
-        for known, now, (time,), _ in answered:
-            assert time not in self.given
-            assert known is None or time > known
-            assert time >= now
-            self.given.add(time)
-        self.latest = max(self.given, default=None)
+    def tick(self, node: int) -> None:
+        self.clocks[node].advance(MICROSECOND)
 
 
-TestSeveralNodes = pytest.mark.requirement("R-TSA-027")(SeveralNodes.TestCase)
+EVENTS = [SeveralNodes.ask] * 4 + [SeveralNodes.answer] * 4 + [SeveralNodes.tick] * 2 + [SeveralNodes.die]
+
+
+@pytest.mark.requirement("R-TSA-027")
+@given(st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 1)), min_size=40, max_size=80))
+def test_who_asks_after_an_answer_gets_a_later_time_whatever_happens(
+    events: list[tuple[Callable[[SeveralNodes, int], None], int]],
+) -> None:
+    nodes = SeveralNodes()
+    for event, node in events:
+        event(nodes, node)
+    for node in (0, 0, 1, 1):
+        nodes.answer(node)
+    assert len(set(nodes.given)) == len(nodes.given)
+    for caller in nodes.callers:
+        for time in caller.results:
+            assert time >= caller.now
+            assert caller.known is None or time > caller.known

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import pytest
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
 from sqlalchemy import Connection, delete, insert, select
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import LogLevel, capturedLogs
@@ -264,41 +264,33 @@ def test_a_restored_backup_repeats_nothing() -> None:
     assert not lost & {result_of(numbers_of(database, clock).next(8)) for _ in range(100)}
 
 
-class SeveralProcesses(RuleBasedStateMachine):
+class SeveralProcesses:
     """Processes on one store, with the clock set to and fro, restarts, and backups restored after their loss."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.database = InlineDatabase()
         self.clock = FrozenClock()
         self.processes = [numbers_of(self.database, self.clock) for _ in range(3)]
-        self.given: set[int] = set()
+        self.given: list[int] = []
         self.backup: int | None = None
         self.lost_until = 0
 
-    @rule(process=st.integers(0, 2), octets=st.sampled_from([8, 9, 20]), count=st.integers(1, 12))
-    def give(self, process: int, octets: int, count: int) -> None:
-        for _ in range(count):
-            number = result_of(self.processes[process].next(octets))
-            assert number not in self.given
-            self.given.add(number)
+    def give(self, value: int) -> None:
+        for _ in range(value % 7):
+            self.given.append(result_of(self.processes[value % 3].next((8, 9, 20)[value % 2])))
 
-    @rule(process=st.integers(0, 2))
-    def restart(self, process: int) -> None:
-        self.processes[process] = numbers_of(self.database, self.clock)
+    def restart(self, value: int) -> None:
+        self.processes[value % 3] = numbers_of(self.database, self.clock)
 
-    @rule(span=st.integers(-1000, 1000))
-    def set_the_clock(self, span: int) -> None:
+    def set_the_clock(self, value: int) -> None:
         """Not back to before a loss: that and the loss together are more than the numbers withstand."""
         now = microseconds.from_datetime(self.clock.now())
-        self.clock.advance(timedelta(microseconds=max(span, self.lost_until - now)))
+        self.clock.advance(timedelta(microseconds=max(value - 50, self.lost_until - now)))
 
-    @rule()
-    def back_up(self) -> None:
+    def back_up(self, _value: int) -> None:
         self.backup = unreserved(self.database)
 
-    @rule()
-    def restore_when_the_clock_has_passed_the_counter(self) -> None:
+    def restore_when_the_clock_has_passed_the_counter(self, _value: int) -> None:
         """Blocks in the memory of running processes stay theirs."""
         now = microseconds.from_datetime(self.clock.now())
         self.lost_until = max(self.lost_until, unreserved(self.database) or 0)
@@ -306,4 +298,21 @@ class SeveralProcesses(RuleBasedStateMachine):
         restore(self.database, self.backup)
 
 
-TestSeveralProcesses = pytest.mark.requirement("R-TSA-028")(SeveralProcesses.TestCase)
+EVENTS = [
+    *[SeveralProcesses.give] * 6,
+    *[SeveralProcesses.set_the_clock] * 2,
+    SeveralProcesses.restart,
+    SeveralProcesses.back_up,
+    SeveralProcesses.restore_when_the_clock_has_passed_the_counter,
+]
+
+
+@pytest.mark.requirement("R-TSA-028")
+@given(st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 100)), min_size=30, max_size=60))
+def test_no_number_comes_twice_whatever_happens(
+    events: list[tuple[Callable[[SeveralProcesses, int], None], int]],
+) -> None:
+    processes = SeveralProcesses()
+    for event, value in events:
+        event(processes, value)
+    assert len(set(processes.given)) == len(processes.given)

@@ -69,6 +69,22 @@ def test_field_whose_name_tells_of_a_secret_is_left_out(name: str) -> None:
     assert "hunter2" not in stream.getvalue()
 
 
+def test_record_of_a_call_stands_in_the_line_as_it_is() -> None:
+    stream, writer = json_writer()
+    record = {"level": "info", "msg": "Asked.Failed", "cause": {"cause": {"msg": "BadClock"}, "pin": "1234"}}
+    writer(event("said no", record=record))
+    [line] = lines(stream)
+    assert (line["level"], line["msg"], line["message"]) == ("info", "Asked.Failed", "said no")
+    assert line["cause"] == {"cause": {"msg": "BadClock"}, "pin": "(left out)"}
+    assert "record" not in line
+
+
+def test_a_blank_follows_each_colon_as_filters_expect() -> None:
+    stream, writer = json_writer()
+    writer(event("asked", endpoint="qualified"))
+    assert '"endpoint": "qualified"' in stream.getvalue()
+
+
 @pytest.mark.requirement("R-PLAT-074")
 def test_levels_are_those_of_the_nearest_namespace_and_change_while_running() -> None:
     stream, writer = json_writer(**{"protocols": "WARN", "protocols.acme": "TRACE", "protocols.acme.jws": "OFF"})

@@ -28,7 +28,7 @@ def test_defaults() -> None:
 @pytest.mark.requirement("R-PLAT-110")
 @pytest.mark.parametrize("vendor", ["none", "nshield", "thales"])
 def test_the_vendors(vendor: str) -> None:
-    token = {**TOKEN, "vendor": vendor, "environment": {"CKNFAST_LOADSHARING": "1"}}
+    token = {**TOKEN, "vendor": vendor, "sessions": 8, "environment": {"CKNFAST_LOADSHARING": "1"}}
     configuration = KeysConfig.model_validate({"default": "hsm", "pkcs11": {"hsm": token}})
     assert configuration.pkcs11["hsm"].vendor.value == vendor
     assert configuration.environment() == {"CKNFAST_LOADSHARING": "1"}
@@ -55,10 +55,28 @@ def test_what_is_refused(section: dict[str, Any], said: str) -> None:
     assert said in problem_of(section)
 
 
+@pytest.mark.requirement("R-TSA-063")
+@pytest.mark.parametrize("missing", ["token_label", "pin", "sessions"])
+@pytest.mark.parametrize("vendor", ["nshield", "thales"])
+def test_a_vendors_token_needs_label_pin_and_sessions(vendor: str, missing: str) -> None:
+    token = {**TOKEN, "vendor": vendor, "sessions": 8}
+    KeysConfig.model_validate({"default": "hsm", "pkcs11": {"hsm": token}})
+    problem = problem_of({"default": "hsm", "pkcs11": {"hsm": {k: v for k, v in token.items() if k != missing}}})
+    assert (
+        f"{missing} with vendor" in problem if missing == "sessions" else f"hsm.{missing}\n  Field required" in problem
+    )
+
+
+@pytest.mark.requirement("R-TSA-063")
+def test_the_built_in_software_keys_need_none_of_them() -> None:
+    assert KeysConfig.model_validate({"software": SOFTWARE}).pkcs11 == {}
+
+
 @pytest.mark.requirement("R-PLAT-110")
+@pytest.mark.requirement("R-TSA-072")
 def test_one_deployment_has_one_vendor() -> None:
-    tokens = {"a": {**TOKEN, "vendor": "nshield"}, "b": {**TOKEN, "vendor": "thales"}}
-    assert "one deployment has the modules of one vendor only" in problem_of({"default": "a", "pkcs11": tokens})
+    tokens = {name: {**TOKEN, "vendor": name, "sessions": 8} for name in ("nshield", "thales")}
+    assert "one deployment has the modules of one vendor only" in problem_of({"default": "nshield", "pkcs11": tokens})
 
 
 def test_tokens_must_not_disagree_about_the_environment() -> None:

@@ -15,7 +15,13 @@ from tests.support.clocks import FrozenClock
 from tests.support.databases import InlineDatabase
 from tests.support.running import result_of
 
-TOKEN = {"module": "/lib/hsm.so", "token_label": "demo", "pin": {"file": "hsm.pin"}, "vendor": "nshield"}
+TOKEN = {
+    "module": "/lib/hsm.so",
+    "token_label": "demo",
+    "pin": {"file": "hsm.pin"},
+    "vendor": "nshield",
+    "sessions": 4,
+}
 SOFTWARE = {"master_key": {"file": "master.key"}}
 
 

@@ -1,0 +1,112 @@
+"""Making a SignedData (RFC 5652, 5): what is signed, then the message around the signature.
+
+::
+
+    signing = SignedDataBuilder(certificate_der, digest, signer.algorithm_der)
+    attributes_der = signing.signed_attributes(content_type, content, more)
+    message = signing.message(content_type, content, attributes_der, await signer.sign(attributes_der), chain_der)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from cryptography.hazmat.primitives import hashes
+
+from cspd.x509 import tlv
+from cspd.x509.cms.signed import encode_attributes, encode_content_info
+from cspd.x509.cms.values import CONTENT_TYPE, DATA, MESSAGE_DIGEST, SIGNED_DATA, SIGNING_TIME
+
+_CONTEXT_0 = 0xA0
+_VERSION_1, _VERSION_3 = tlv.integer(1), tlv.integer(3)
+_DIGESTS = {
+    "sha1": "1.3.14.3.2.26",
+    "sha224": "2.16.840.1.101.3.4.2.4",
+    "sha256": "2.16.840.1.101.3.4.2.1",
+    "sha384": "2.16.840.1.101.3.4.2.2",
+    "sha512": "2.16.840.1.101.3.4.2.3",
+}
+_UTC_TIME_ENDS = 2050  # RFC 5652, 11.3
+
+
+class SignedDataBuilder:
+    """Builds messages of one signer; what they have in common is made once."""
+
+    def __init__(self, certificate_der: bytes, digest: hashes.HashAlgorithm, signature_algorithm_der: bytes) -> None:
+        """``certificate_der`` is the signer's. ``digest`` is SHA-512 for EdDSA and ML-DSA (RFC 8419, RFC 9882)."""
+        self._certificate_der = certificate_der
+        self._digest = digest
+        # Parameters of SHA-1 are NULL as everybody wrote them then; SHA-2 has none (RFC 5754, 2).
+        parameters = tlv.NULL if digest.name == "sha1" else b""
+        self._digest_der = tlv.sequence(tlv.object_identifier(_DIGESTS[digest.name]), parameters)
+        self._signature_algorithm_der = signature_algorithm_der
+        self._sid = _issuer_and_serial_number(certificate_der)
+
+    def signed_attributes(
+        self,
+        content_type: str,
+        content: bytes,
+        more: Mapping[str, Iterable[bytes]] | None = None,
+        *,
+        signing_time: datetime | None = None,
+    ) -> bytes:
+        """The SET OF attributes to be signed, DER; ``more`` are values, DER, by object identifier."""
+        hasher = hashes.Hash(self._digest)
+        hasher.update(content)
+        attributes: dict[str, Iterable[bytes]] = {
+            CONTENT_TYPE: [tlv.object_identifier(content_type)],
+            MESSAGE_DIGEST: [tlv.element(tlv.OCTET_STRING, hasher.finalize())],
+            **(more or {}),
+        }
+        if signing_time is not None:
+            attributes[SIGNING_TIME] = [_time(signing_time)]
+        return encode_attributes(attributes)
+
+    def message(
+        self,
+        content_type: str,
+        content: bytes,
+        signed_attributes_der: bytes,
+        signature: bytes,
+        certificates_der: Iterable[bytes] = (),
+    ) -> bytes:
+        """The whole ContentInfo, DER; the signer's certificate and ``certificates_der`` go with it."""
+        signer_info = tlv.sequence(
+            _VERSION_1,
+            self._sid,
+            self._digest_der,
+            bytes((_CONTEXT_0,)) + signed_attributes_der[1:],
+            self._signature_algorithm_der,
+            tlv.element(tlv.OCTET_STRING, signature),
+        )
+        encapsulated = tlv.sequence(
+            tlv.object_identifier(content_type), tlv.element(_CONTEXT_0, tlv.element(tlv.OCTET_STRING, content))
+        )
+        signed_data = tlv.sequence(
+            _VERSION_1 if content_type == DATA else _VERSION_3,
+            tlv.element(tlv.SET, self._digest_der),
+            encapsulated,
+            tlv.element(_CONTEXT_0, b"".join(sorted({self._certificate_der, *certificates_der}))),
+            tlv.element(tlv.SET, signer_info),
+        )
+        return encode_content_info(SIGNED_DATA, signed_data)
+
+
+def _time(moment: datetime) -> bytes:
+    if moment.year >= _UTC_TIME_ENDS:
+        return tlv.generalized_time(moment)
+    return tlv.element(0x17, moment.strftime("%y%m%d%H%M%SZ").encode("ascii"))
+
+
+def _issuer_and_serial_number(certificate_der: bytes) -> bytes:
+    """Cut issuer and serial number out of a certificate (RFC 5280, 4.1), as they are encoded there."""
+    position, end = tlv.read(certificate_der, 0, len(certificate_der), tlv.SEQUENCE)
+    position, end = tlv.read(certificate_der, position, end, tlv.SEQUENCE)
+    identifier, _, stop = tlv.read_any(certificate_der, position, end)
+    if identifier == _CONTEXT_0:
+        position = stop
+    _, serial_end = tlv.read(certificate_der, position, end, tlv.INTEGER)
+    _, algorithm_end = tlv.read(certificate_der, serial_end, end, tlv.SEQUENCE)
+    _, issuer_end = tlv.read(certificate_der, algorithm_end, end, tlv.SEQUENCE)
+    return tlv.sequence(certificate_der[algorithm_end:issuer_end], certificate_der[position:serial_end])

@@ -1,0 +1,36 @@
+"""A protocol's own checks of its files are part of ``cspctl config check``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from cspd.config.inspection import Inspection
+from cspd.config.loader import load_configuration
+from cspd.config.problems import ConfigurationRefused, Problem
+from protocols.ocsp.config import OCSPConfig
+from tests.support.clocks import FrozenClock
+from tests.unit.config.installations import install
+
+
+def test_findings_of_a_section_are_reported_with_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = install(tmp_path)
+    asked: list[tuple[Path, datetime]] = []
+    found = Inspection(warnings=[Problem(what="ends soon", remedy="Renew it", key=("certificate",))])
+
+    def inspect(section: OCSPConfig, folder: Path, now: datetime) -> Inspection:
+        asked.append((folder, now))
+        return found
+
+    monkeypatch.setattr(OCSPConfig, "inspect", inspect, raising=False)
+    configuration = load_configuration(file, environment={}, clock=FrozenClock())
+    assert asked == [(tmp_path, FrozenClock().now())]
+    assert [str(each) for each in configuration.warnings] == [
+        f"{file}:25: protocols.ocsp.certificate: ends soon. Renew it."
+    ]
+    found = Inspection(problems=[Problem(what="is no file", key=("chain", 1))])
+    with pytest.raises(ConfigurationRefused) as refused:
+        load_configuration(file, environment={}, clock=FrozenClock())
+    assert str(refused.value) == f"{file}:25: protocols.ocsp.chain[1]: is no file."
