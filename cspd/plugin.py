@@ -119,6 +119,8 @@ class Services:
     """The factory of a connector by kind and name; raises NotFound, with the names that there are."""
     process: str
     """Names this process in leases, unlike any other that shares the store, now or earlier; a reload keeps it."""
+    node: str = "node"
+    """Names this machine among several on one store, as ``server.node`` of conf does."""
     folder: Path = Path()
     """Where the relative paths of conf files start."""
     demo: bool = False

@@ -6,6 +6,8 @@ two questions are noticed even so.
 
 from __future__ import annotations
 
+from datetime import timedelta
+from random import Random
 from typing import Any
 
 from cspd.clock import Clock, SystemClock
@@ -16,14 +18,19 @@ system_clock = ConnectorDeclaration(
     kind="time-source",
     name="system",
     summary="the machine's clock, which nobody verifies",
-    factory="plugins.system_clock:SystemTimeSource",
+    factory="plugins.system_clock:build",
 )
+
+
+def build(address: str, *, timeout: timedelta, reactor: Any, random: Random) -> SystemTimeSource:
+    """See :class:`cspd.timekeeping.interfaces.TimeSourceFactory`; there is nobody to ask, at whatever address."""
+    return SystemTimeSource(SystemClock())
 
 
 class SystemTimeSource:
     """Implements :class:`cspd.timekeeping.interfaces.TimeSource`."""
 
-    def __init__(self, *_: Any, clock: Clock = SystemClock(), **__: Any) -> None:  # noqa: B008  # has no state
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
     async def tracking(self) -> Tracking:

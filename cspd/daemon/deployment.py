@@ -146,6 +146,7 @@ def _services(configuration: Configuration, core: Core) -> Services:
         tenants=frozenset(configuration.root.tenants.ids),
         connector=find_connector,
         process=core.process,
+        node=server.node_name,
         folder=configuration.folder,
         demo=configuration.is_demo,
     )

@@ -75,7 +75,7 @@ class Questions:
 
     def packet_received(self, packet: bytes) -> None:
         """See :class:`plugins.chrony.sockets.Receiver`."""
-        if self._answer is None or self._question is None:
+        if self._question is None or self._answer is None or self._answer.called:
             return
         for sequence in self._sequences:
             try:
@@ -96,13 +96,11 @@ class Questions:
         assert self._question is not None
         sequence = self._random.getrandbits(32)
         self._sequences.add(sequence)
+        self._resend = self._reactor.callLater(self._pause, self._send)
         try:
             self._socket.send(encode_request(self._question, sequence))
         except OSError as error:
-            self._resend = None
             self._fail(self._sense_of(error))
-        else:
-            self._resend = self._reactor.callLater(self._pause, self._send)
 
     def _time_out(self) -> None:
         self._late = None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
+from time import monotonic
 
 from prometheus_client import Histogram
 from twisted.internet.defer import Deferred
@@ -22,6 +22,7 @@ from protocols.tsp.issuing import TokenIssuer, TokenServices
 from protocols.tsp.request_events import RequestEvents
 from protocols.tsp.serials import StoredSerialNumbers
 from protocols.tsp.service import TimeStampService
+from protocols.tsp.timestamp_log import StoredTimestampLog
 from protocols.tsp.unit_assembly import build_units
 
 _log = Logger()
@@ -32,11 +33,11 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
 
     Raises Rejected for a certificate that must not sign tokens, and NotFound for a time source that there is not.
     """
-    monotonic = time.monotonic
     clock = _build_clock(configuration.clock, services)
     units = build_units(configuration, services)
     serial_numbers = StoredSerialNumbers(services.database, services.clock, services.random.randbytes)
     gen_times = StoredGenTimes(services.database, services.clock, tolerance=2 * configuration.clock.max_error)
+    log = StoredTimestampLog(services.database, services.node)
     events = RequestEvents(configuration.issuers, log_requests=configuration.log_requests)
     signing = Histogram("cspd_tsp_signing_seconds", "Making the signature of a token.", ("issuer",), registry=None)
     observe = {issuer.id: signing.labels(issuer.id).observe for issuer in configuration.issuers}
@@ -46,7 +47,7 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
         keys=services.keys,
         serial_numbers=serial_numbers,
         gen_times=gen_times,
-        log=None,
+        log=log,
         monotonic=monotonic,
         signed=lambda issuer, seconds: observe[issuer](seconds),
     )
@@ -68,6 +69,7 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
         await units.stop()
         await serial_numbers.drain()
         await gen_times.drain()
+        await log.drain()
 
     def health() -> tuple[Health, ...]:
         return (clock.health(), *units.units.health())
@@ -89,6 +91,7 @@ def _build_clock(config: ClockConfig, services: Services) -> ClockMonitor:
         config.address,
         timeout=config.connect_timeout,
         reactor=services.reactor,
+        random=services.random,
     )
     settings = ClockSettings(
         poll_interval=config.poll_interval,
@@ -97,7 +100,7 @@ def _build_clock(config: ClockConfig, services: Services) -> ClockMonitor:
         leap=LeapRule.MARK if config.leap is LeapPolicy.MARK else LeapRule.REFUSE,
     )
     return ClockMonitor(
-        source, settings, reactor=services.reactor, clock=services.clock, monotonic=time.monotonic, part="tsp-clock"
+        source, settings, reactor=services.reactor, clock=services.clock, monotonic=monotonic, part="tsp-clock"
     )
 
 

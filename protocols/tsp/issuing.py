@@ -47,7 +47,7 @@ class TokenServices:
     keys: Keys
     serial_numbers: SerialNumbers
     gen_times: GenTimes
-    log: TimestampLog | None
+    log: TimestampLog
     monotonic: Callable[[], float]
     """Seconds that only grow."""
     signed: Callable[[str, float], None]
@@ -101,7 +101,7 @@ class TokenIssuer:
         services.signed(self.id, services.monotonic() - begun)
         services.clock.now()
         token_der = encoder.token(tst_info_der, attributes_der, signature, cert_req=request.cert_req)
-        if self._config.log_tokens and services.log is not None:
+        if self._config.log_tokens:
             await services.log.append(
                 LoggedToken(
                     issuer=self.id,

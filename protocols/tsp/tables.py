@@ -43,7 +43,8 @@ tsp_logged_tokens = Table(
     Column("serial_number", SerialNumber, nullable=False),
     Column("gen_time", UTCDateTime, nullable=False),
     Column("token_sha256", LargeBinary, nullable=False),
-    Column("hash", LargeBinary, nullable=False),  # of the columns before and the hash of the token before
+    Column("previous_hash", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),  # of the columns before
     Index("ix_tsp_logged_tokens_serial_number", "serial_number"),
 )
 

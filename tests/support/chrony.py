@@ -13,10 +13,15 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import pytest
+
+from cspd.clock import SystemClock
 from tests.support.ntp_server import NTPServer
 from tests.support.processes import Process, free_port, program, run, wait_until
 
@@ -27,14 +32,20 @@ MAX_DISPERSION = 0.01
 class Chrony:
     """chronyd in ``folder``/chrony, asked at :attr:`address` or :attr:`unix_address`."""
 
-    def __init__(self, folder: Path, *, more: str = "") -> None:
-        """``more`` are lines for its configuration. :meth:`start` starts it."""
+    def __init__(self, folder: Path, *, more: str = "", moment: datetime | None = None) -> None:
+        """``more`` are lines for its configuration. :meth:`start` starts it.
+
+        With ``moment`` it and its server live in another time: they begin about then, and the system clock is right.
+        """
         self.folder = folder / "chrony"
         self.folder.mkdir()
         self.folder.chmod(0o770)  # chronyd makes a command socket only where nobody else gets at it
         self.port = free_port()
         self.server = NTPServer(free_port())
         self._process: Process | None = None
+        self.lead = timedelta() if moment is None else timedelta(seconds=round((moment - _now()).total_seconds()))
+        """By how much its time is ahead of the machine's."""
+        self.server.offset = self.lead.total_seconds()
         self._configuration = self.folder / "chrony.conf"
         self._configuration.write_text(
             f"server 127.0.0.1 port {self.server.port} minpoll -2 maxpoll -2 iburst\n"
@@ -59,10 +70,14 @@ class Chrony:
 
     def start(self) -> None:
         """Start chronyd, and wait until it is synchronised."""
+        self.launch()
+        wait_until(self._is_synchronised, what="chronyd")
+
+    def launch(self) -> None:
+        """Start chronyd."""
         user = pwd.getpwuid(os.geteuid()).pw_name
         command = [program("chronyd"), "-x", "-d", "-U", "-u", user, "-f", str(self._configuration)]
-        self._process = Process(command, log=self.folder / "chronyd.log")
-        wait_until(self._is_synchronised, what="chronyd")
+        self._process = Process(command, log=self.folder / "chronyd.log", environment=self._environment())
 
     def stop(self) -> None:
         """End chronyd; its NTP server lives on for another :meth:`start`."""
@@ -78,8 +93,13 @@ class Chrony:
 
     def set_offset(self, seconds: float) -> None:
         """Let it find the system clock ahead of true time by so much, and wait until it says that."""
-        self.server.offset = -seconds
-        wait_until(lambda: abs(self.offset() - seconds) < 0.01, what=f"an offset of {seconds} s")
+        self.server.offset = self.lead.total_seconds() - seconds
+
+        def is_settled() -> bool:
+            answer = self.ask("tracking")[0]
+            return abs(-float(answer[4]) - seconds) < 0.01 and float(answer[11]) < MAX_DISPERSION
+
+        wait_until(is_settled, what=f"an offset of {seconds} s")
 
     def lose_server(self) -> None:
         """Let its server fall silent, and wait until chronyd has noticed."""
@@ -100,6 +120,23 @@ class Chrony:
     def offset(self) -> float:
         """By how many seconds it says that the system clock is ahead."""
         return -float(self.ask("tracking")[0][4])
+
+    def announce_leap(self, indicator: int, status: str) -> None:
+        """Let its server announce a leap second (1: inserted, 2: deleted, 0: none) until chronyd has that ``status``.
+
+        chronyd believes it on the last day of June and December alone.
+        """
+        self.server.leap = indicator
+        wait_until(lambda: self.ask("tracking")[0][-1] == status, what=status)
+
+    def _environment(self) -> Mapping[str, str]:
+        if not self.lead:
+            return {}
+        library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+        if library is None:
+            pytest.fail("libfaketime is not installed; .ci/install-counterparts installs it")
+        seconds = f"{self.lead.total_seconds():+.0f}"
+        return {"LD_PRELOAD": str(library), "FAKETIME": seconds, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
     def _is_synchronised(self) -> bool:
         assert self._process is not None
@@ -127,3 +164,7 @@ class Chrony:
         """End chronyd and its server."""
         self.stop()
         self.server.stop()
+
+
+def _now() -> datetime:
+    return SystemClock().now()

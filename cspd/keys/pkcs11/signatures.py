@@ -32,9 +32,14 @@ class _Hash:
 
 
 _HASHES: Mapping[str, _Hash] = {
+    "sha224": _Hash(bytes.fromhex("302d300d06096086480165030402040500041c"), Mechanism.SHA224, MGF.SHA224),
     "sha256": _Hash(bytes.fromhex("3031300d060960864801650304020105000420"), Mechanism.SHA256, MGF.SHA256),
     "sha384": _Hash(bytes.fromhex("3041300d060960864801650304020205000430"), Mechanism.SHA384, MGF.SHA384),
     "sha512": _Hash(bytes.fromhex("3051300d060960864801650304020305000440"), Mechanism.SHA512, MGF.SHA512),
+    "sha3-224": _Hash(bytes.fromhex("302d300d06096086480165030402070500041c"), Mechanism.SHA3_224, MGF.SHA3_224),
+    "sha3-256": _Hash(bytes.fromhex("3031300d060960864801650304020805000420"), Mechanism.SHA3_256, MGF.SHA3_256),
+    "sha3-384": _Hash(bytes.fromhex("3041300d060960864801650304020905000430"), Mechanism.SHA3_384, MGF.SHA3_384),
+    "sha3-512": _Hash(bytes.fromhex("3051300d060960864801650304020a05000440"), Mechanism.SHA3_512, MGF.SHA3_512),
 }
 
 
@@ -46,7 +51,7 @@ def rsa_request(
 ) -> SignatureRequest:
     """For ``RSAPrivateKey.sign``; the digest is made here, for tokens hash slowly.
 
-    Raises UnsupportedAlgorithm for anything but PKCS #1 v1.5 and PSS with SHA-256, SHA-384 or SHA-512.
+    Raises UnsupportedAlgorithm for anything but PKCS #1 v1.5 and PSS with SHA-2 or SHA-3.
     """
     if isinstance(rsa_padding, padding.PKCS1v15):
         if isinstance(algorithm, NoDigestInfo):
@@ -62,7 +67,10 @@ def rsa_request(
 
 
 def ecdsa_request(data: bytes, algorithm: ec.EllipticCurveSignatureAlgorithm, key_bits: int) -> SignatureRequest:
-    """For ``EllipticCurvePrivateKey.sign``; raises UnsupportedAlgorithm for anything but random ECDSA with SHA-2."""
+    """For ``EllipticCurvePrivateKey.sign``.
+
+    Raises UnsupportedAlgorithm for anything but random ECDSA with SHA-2 or SHA-3.
+    """
     if not isinstance(algorithm, ec.ECDSA) or algorithm.deterministic_signing:
         raise UnsupportedAlgorithm("tokens sign with ECDSA and a random k")
     digest, _ = _digest(data, algorithm.algorithm)
@@ -85,7 +93,7 @@ def _digest(data: bytes, algorithm: hashes.HashAlgorithm | Prehashed) -> tuple[b
             raise ValueError("the digest does not have the length of its hash")
         return bytes(data), known
     hash_algorithm, known = _hash_of(algorithm)
-    return hashlib.new(hash_algorithm.name, data).digest(), known
+    return hashlib.new(hash_algorithm.name.replace("-", "_"), data).digest(), known
 
 
 def _hash_of(algorithm: hashes.HashAlgorithm) -> tuple[hashes.HashAlgorithm, _Hash]:

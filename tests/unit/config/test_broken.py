@@ -387,6 +387,29 @@ TABLE = [
         ),
     ),
     Broken(
+        name="a clock that nobody verifies, in production",
+        proves=("R-PLAT-012",),
+        edits=(
+            PRODUCTION,
+            ALLOW,
+            ('["ocsp", "repository"]', '["ocsp", "repository", "tsp"]'),
+            (
+                "[protocols.ocsp]",
+                (
+                    '[protocols.tsp.clock]\nsource = "system"\npoll_interval = "10s"\nmax_error = "1s"\n'
+                    '[[protocols.tsp.issuers]]\nid = "demo"\nprofile = { policy = "1.3.6.1.4.1.32473.1" }\n'
+                    'certification = { ca = "demo~issuing", subject = "CN=unit" }\n[protocols.ocsp]'
+                ),
+            ),
+        ),
+        report=(
+            (
+                "FILE:26: protocols.tsp.clock.source: takes the clock of this machine for true time, and nobody "
+                'checks it. Use "chrony", or allow it: server.allow_insecure = ["unverified-clock"].'
+            ),
+        ),
+    ),
+    Broken(
         name="files that others may read, in production",
         proves=("R-PLAT-126",),
         edits=(PRODUCTION, (ALLOW[0], ALLOW[1].replace(', "loose-permissions"', ""))),

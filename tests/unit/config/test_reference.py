@@ -16,12 +16,13 @@ from cspd.config.model import RootConfig
 from cspd.config.protocols import find_declarations, load_object
 from cspd.config.secrets import SecretStore
 from cspd.config.values import SecretReference
+from tests.protocols.tsp.unit_certificates import Hierarchy, write_pem
 from tests.support.clocks import FrozenClock
 from tests.unit.config.installations import write_tls
 
 REFERENCE = Path(__file__).resolve().parents[3] / "conf" / "cspd.toml"
 _OPTIONAL = re.compile(r"#([a-z_0-9]+ = .*|\[.*\])")
-_EXAMPLES = {"protocols.acme.profiles"}
+_EXAMPLES = {"protocols.acme.profiles", "protocols.tsp.issuers.ca_chain"}
 
 
 def everything_set() -> dict[str, Any]:
@@ -72,6 +73,10 @@ def test_reference_configuration_loads(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir(mode=0o700)
     SecretStore(tmp_path / "state" / "secrets").set("software-master-key", b"0" * 64)
     write_tls(tmp_path, "pki.example.com")
+    tsa = Hierarchy()
+    write_pem(tmp_path / "tsa.pem", tsa.unit())
+    write_pem(tmp_path / "tsa-ca.pem", tsa.issuing.certificate)
+    write_pem(tmp_path / "tsa-root.pem", tsa.root.certificate)
     configuration = load_configuration(tmp_path / "cspd.toml", environment={}, clock=FrozenClock())
     assert sorted(configuration.protocols) == ["acme", "ocsp", "repository", "tsp"]
     assert [warning.key for warning in configuration.warnings] == [("keys", "software")]
@@ -123,5 +128,7 @@ def other_than_default(model: type[BaseModel], values: dict[str, Any], at: str) 
 
 def _checked(model: type[BaseModel], name: str, value: Any) -> Any:
     field = model.model_fields[name]
-    annotation = Annotated[(field.annotation, *field.metadata)]  # type: ignore[valid-type]  # made from the model's own
-    return TypeAdapter(annotation).validate_python(value)
+    adapter: TypeAdapter[Any] = TypeAdapter(
+        Annotated[field.annotation, *field.metadata, None]  # type: ignore[valid-type]  # the model's own
+    )
+    return adapter.validate_python(value)

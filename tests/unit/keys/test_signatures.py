@@ -13,7 +13,10 @@ from cspd.keys.pkcs11.keys import TokenEllipticCurvePrivateKey, TokenRSAPrivateK
 from cspd.keys.pkcs11.signatures import SignatureRequest, ecdsa_request, ecdsa_signature_der, rsa_request
 
 RSA_KEY = rsa.generate_private_key(65537, 2048)
-ALGORITHMS = [hashes.SHA256(), hashes.SHA384(), hashes.SHA512()]
+ALGORITHMS = [
+    *(hashes.SHA224(), hashes.SHA256(), hashes.SHA384(), hashes.SHA512()),
+    *(hashes.SHA3_224(), hashes.SHA3_256(), hashes.SHA3_384(), hashes.SHA3_512()),
+]
 
 
 def raw_rsa(request: SignatureRequest) -> bytes:
@@ -60,7 +63,7 @@ def test_longest_pss_salt_for_a_modulus_of_odd_length() -> None:
     assert request.parameter[2] == 256 - 32 - 2
 
 
-@pytest.mark.parametrize("algorithm", [hashes.SHA1(), hashes.SHA3_256(), hashes.MD5()], ids=lambda a: a.name)
+@pytest.mark.parametrize("algorithm", [hashes.SHA1(), hashes.MD5()], ids=lambda a: a.name)
 def test_other_hashes_are_refused(algorithm: hashes.HashAlgorithm) -> None:
     with pytest.raises(UnsupportedAlgorithm):
         rsa_request(b"message", padding.PKCS1v15(), algorithm, 2048)

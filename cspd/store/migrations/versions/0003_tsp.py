@@ -41,6 +41,7 @@ def upgrade() -> None:
         sa.Column("serial_number", SerialNumber(), nullable=False),
         sa.Column("gen_time", UTCDateTime(), nullable=False),
         sa.Column("token_sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("previous_hash", sa.LargeBinary(), nullable=False),
         sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("chain", "sequence", name="pk_tsp_logged_tokens"),
     )
