@@ -28,18 +28,24 @@ class Awaited(Deferred[T]):
         """
         self._resumes = call, arguments
 
-    def settle(self, result: T | BaseException) -> None:
-        """Give the result, or raise it where it is awaited; nothing happens to one that was cancelled."""
+    def settle(self, result: T) -> None:
+        """Give the result; nothing happens to one that was cancelled."""
         if self.called:
             return
-        if isinstance(result, BaseException):
-            self.errback(result)
-        elif self._resumes is None:
+        if self._resumes is None:
             self.callback(result)
-        else:
-            # What ``callback`` comes to where there are no callbacks.
-            self.called = True
-            self.result = result
+            return
+        # What ``callback`` comes to where there are no callbacks.
+        self.called = True
+        self.result = result
+        call, arguments = self._resumes
+        call(None, *arguments)
+
+    def fail(self, error: BaseException) -> None:
+        """Raise the error where this is awaited; nothing happens to one that was cancelled."""
+        if self.called:
+            return
+        self.errback(error)
         if self._resumes is not None:
             call, arguments = self._resumes
             call(None, *arguments)

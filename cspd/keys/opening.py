@@ -54,7 +54,7 @@ def open_keys(
         software = SoftwareKeys(
             database=database,
             clock=clock,
-            pool=pool("software", configuration.software.threads or os.cpu_count() or 1),
+            pool=pool("software", configuration.software.threads or len(os.sched_getaffinity(0))),
             fast_pool=InlinePool() if call_from_thread is None or end_of_turn is None else TurnPool(end_of_turn),
             master_key=MasterKey(secret(configuration.software.master_key), secrets.token_bytes),
             random_bytes=secrets.token_bytes,

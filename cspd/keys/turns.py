@@ -60,19 +60,19 @@ class TurnPool:
 
     def _work(self) -> None:
         queue, self._queue = self._queue, []
-        results = [_result_of(work, awaited) for work, awaited in queue]
-        for (_, awaited), result in zip(queue, results, strict=True):
+        outcomes = [_outcome_of(work, awaited) for work, awaited in queue]
+        for tell, result in outcomes:
             try:
-                awaited.settle(result)
+                tell(result)
             except Exception:  # the others are still owed their results
                 self._log.failure("unexpected error of somebody who waited for a signature")
 
 
-def _result_of(work: Callable[[], Any], awaited: Awaited[Any]) -> Any:
-    """What the work returns or raises; cancelled work is not done."""
+def _outcome_of(work: Callable[[], T], awaited: Awaited[T]) -> tuple[Callable[[Any], None], Any]:
+    """Do the work: how to tell what came of it, and that; cancelled work is not done."""
     if awaited.called:
-        return None
+        return awaited.settle, None
     try:
-        return work()
+        return awaited.settle, work()
     except BaseException as error:  # a panic in a library written in Rust is no Exception
-        return error
+        return awaited.fail, error

@@ -395,7 +395,7 @@ def test_handler_can_catch_what_it_waited_for() -> None:
     client = Server(Route(methods=("GET",), path="/", handler=handle)).connect()
     client.send(get("/"))
     first.errback(ZeroDivisionError())
-    second.settle(ZeroDivisionError())
+    second.fail(ZeroDivisionError())
     assert client.received().endswith(b"\r\n\r\nsaved")
 
 
