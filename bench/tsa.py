@@ -78,6 +78,7 @@ class Daemon:
         text = text.replace(
             "[protocols.tsp.clock]", f'[protocols.tsp]\nlog_requests = "{log_requests}"\n\n[protocols.tsp.clock]'
         )
+        text = text.replace('format = "text"', 'format = "json"')  # the demonstration's is for terminals
         conf.write_text(text + "".join(_issuer(key, extra) for key in KEY_TYPES for extra in EXTRAS))
         twistd = Path(sys.executable).with_name("twistd")
         command = [str(twistd), "--nodaemon", "--pidfile=", "cspd", "--config", str(conf)]
