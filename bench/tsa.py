@@ -228,10 +228,10 @@ class Measurement:
             shares = [(load.rate / floor.rate, floor.cpu / load.cpu) for load, floor in zip(loads, floors, strict=True)]
         share, by_cpu = (statistics.median(values) for values in zip(*shares, strict=True))
         goal = GOALS[case.key]
-        print(
-            f"{case!s:46} {median(loads).rate:8.0f} {median(loads).cpu:8.1f} {share:7.1%} {by_cpu:7.1%} of {what};"
-            f" goal {goal:.0%} {'met' if share >= goal else 'MISSED'}, by CPU {'met' if by_cpu >= goal else 'MISSED'}"
-        )
+        # Both have to meet it: a disturbed floor flatters the rate.
+        verdict = "met" if min(share, by_cpu) >= goal else "MISSED"
+        figures = f"{median(loads).rate:8.0f} {median(loads).cpu:8.1f} {share:7.1%} {by_cpu:7.1%}"
+        print(f"{case!s:46} {figures} of {what}; goal {goal:.0%} {verdict}")
 
 
 def median(loads: Sequence[Loaded]) -> Loaded:
