@@ -10,9 +10,7 @@ Usage: ``python -m bench.http_floor [--seconds 1] [--connections 12]``
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -21,6 +19,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import SystemRandom
+
+from bench.load import cpu_seconds, pinned
 
 BODY = b"x" * 64
 GOAL = 3
@@ -83,26 +83,16 @@ def serve_twisted_web() -> None:
 SERVERS = {"cspd": serve_cspd, "twisted.web": serve_twisted_web}
 
 
-def pinned(core: int) -> list[str]:
-    has_two_cores = (os.cpu_count() or 1) > 1 and shutil.which("taskset")
-    return ["taskset", "-c", str(core)] if has_two_cores else []
-
-
 @contextmanager
 def running(server: str) -> Iterator[tuple[str, int]]:
     """Start a server in a process of its own; gives its URL and process id."""
-    command = [*pinned(0), sys.executable, __file__, "--serve", server]
+    command = [*pinned(0), sys.executable, "-m", "bench.http_floor", "--serve", server]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             yield f"http://127.0.0.1:{int(process.stdout.readline())}/status", process.pid
         finally:
             process.terminate()
-
-
-def cpu_seconds(process: int) -> float:
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def load(server: tuple[str, int], seconds: int, connections: int, script: Path | None) -> tuple[float, float]:

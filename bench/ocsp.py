@@ -13,10 +13,7 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-import os
-import re
 import secrets
-import shutil
 import statistics
 import subprocess
 import sys
@@ -29,28 +26,14 @@ from random import SystemRandom
 from typing import Any
 from urllib.parse import quote
 
+from bench.load import Loaded, pinned, write_requests, wrk
+
 SERIALS = 1000
 NONCES = 4000
 POST_FLOOR, GET_FLOOR = "floor, POST", "floor, GET"
 KEPT_POST, KEPT_GET, LIVE = "kept, POST", "kept, GET", "live with nonce, POST"
 FLOOR_OF = {KEPT_POST: POST_FLOOR, KEPT_GET: GET_FLOOR, LIVE: POST_FLOOR}
 GOALS = {KEPT_POST: 0.60, KEPT_GET: 0.60, LIVE: 0.40}
-
-LUA = """
-local file = io.open("{path}", "rb")
-local requests, count, last = {{}}, 0, 0
-while true do
-  local length = file:read(4)
-  if not length then break end
-  local a, b, c, d = length:byte(1, 4)
-  count = count + 1
-  requests[count] = file:read(((a * 256 + b) * 256 + c) * 256 + d)
-end
-request = function()
-  last = last % count + 1
-  return requests[last]
-end
-"""
 
 
 def main() -> None:
@@ -76,31 +59,25 @@ def main() -> None:
                 server.terminate()
 
 
-def pinned(core: int) -> list[str]:
-    """Runs a command on that core, where there are two; as in ``bench/http_floor.py``."""
-    has_two_cores = (os.cpu_count() or 1) > 1 and shutil.which("taskset")
-    return ["taskset", "-c", str(core)] if has_two_cores else []
-
-
 def measure(options: argparse.Namespace, folder: Path, port: int, pid: int) -> None:
     """Rounds of all cases; prints medians and their share of the floor, by rate and by the server's processor time."""
     cases = (POST_FLOOR, KEPT_POST, LIVE, GET_FLOOR, KEPT_GET)
-    rounds: dict[str, list[tuple[float, float]]] = {case: [] for case in cases}
+    rounds: dict[str, list[Loaded]] = {case: [] for case in cases}
     for case in cases:
-        wrk(options, folder, port, pid, case, 1)  # warm: every serial's answer is kept, the responder is made
+        load(options, folder, port, pid, case, 1)  # warm: every serial's answer is kept, the responder is made
     for round_ in range(options.rounds):
         for case in cases:
             with profiled(pid, options) if case == LIVE and round_ == 0 else nullcontext():
-                rounds[case].append(wrk(options, folder, port, pid, case, options.seconds))
+                rounds[case].append(load(options, folder, port, pid, case, options.seconds))
     print(f"{'case':24} {'answers/s':>10} {'us of CPU':>10} {'of floor':>9} {'by CPU':>7}  goal")
     for case in cases:
-        rate, cpu = (statistics.median(values) for values in zip(*rounds[case], strict=True))
+        rate, cpu = (statistics.median(getattr(each, name) for each in rounds[case]) for name in ("rate", "cpu"))
         line = f"{case:24} {rate:10.0f} {cpu:10.1f}"
         if case in FLOOR_OF:
             # The share within each round: whatever else the machine does then slows both.
             pairs = list(zip(rounds[case], rounds[FLOOR_OF[case]], strict=True))
-            share = statistics.median(mine[0] / floor[0] for mine, floor in pairs)
-            by_cpu = statistics.median(floor[1] / mine[1] for mine, floor in pairs)
+            share = statistics.median(mine.rate / floor.rate for mine, floor in pairs)
+            by_cpu = statistics.median(floor.cpu / mine.cpu for mine, floor in pairs)
             line += f" {share:9.1%} {by_cpu:7.1%}  {GOALS[case]:.0%} {'met' if share >= GOALS[case] else 'MISSED'}"
         print(line)
 
@@ -118,31 +95,9 @@ def profiled(pid: int, options: argparse.Namespace) -> Iterator[None]:
         yield
 
 
-def cpu_seconds(pid: int) -> float:
-    """What the process has used of the processors so far; as in ``bench/http_floor.py``."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def wrk(
-    options: argparse.Namespace, folder: Path, port: int, pid: int, case: str, seconds: float
-) -> tuple[float, float]:
-    """Answers a second of one case, and microseconds of processor time for each; every answer must be a 200."""
-    script = folder / f"{case}.lua"
-    script.write_text(LUA.format(path=folder / case))
-    load = ["-t1", f"-c{options.connections}", f"-d{max(1, round(seconds))}s", "-s", str(script)]
-    before = cpu_seconds(pid)
-    done = subprocess.run(
-        [*pinned(1), "wrk", *load, f"http://127.0.0.1:{port}"], check=True, capture_output=True, text=True
-    ).stdout
-    used = cpu_seconds(pid) - before
-    assert "Non-2xx" not in done, done
-    assert "Socket errors" not in done, done
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", done)
-    count = re.search(r"(\d+) requests in", done)
-    assert rate is not None, done
-    assert count is not None, done
-    return float(rate[1]), used / int(count[1]) * 1e6
+def load(options: argparse.Namespace, folder: Path, port: int, pid: int, case: str, seconds: float) -> Loaded:
+    """Load one case."""
+    return wrk(folder / case, port, pid, seconds=seconds, connections=options.connections)
 
 
 # In the child.
@@ -186,12 +141,15 @@ async def _start(reactor: Any, folder: Path) -> None:
     from cspd.keys.service import KeyService
     from cspd.keys.software import SoftwareKeys
     from cspd.keys.threads import ThreadPool
+    from cspd.keys.turns import TurnPool
     from cspd.store.database import open_database
     from cspd.store.tables import metadata
+    from cspd.turns import EndOfTurn
     from protocols.ocsp.config import OCSPConfig
     from protocols.ocsp.endpoint import OCSPEndpoint
     from protocols.ocsp.service import OCSPService
 
+    end_of_turn = EndOfTurn(reactor.callLater)
     url = f"sqlite:///{folder}/store.sqlite"
     clock = SystemClock()
     database = open_database(url, reactor=reactor)
@@ -201,6 +159,7 @@ async def _start(reactor: Any, folder: Path) -> None:
         database=database,
         clock=clock,
         pool=ThreadPool("keys", 2, call_from_thread=reactor.callFromThread),
+        fast_pool=TurnPool(end_of_turn),
         master_key=MasterKey(secrets.token_bytes(32), secrets.token_bytes),
         random_bytes=secrets.token_bytes,
     )
@@ -235,7 +194,9 @@ async def _start(reactor: Any, folder: Path) -> None:
 
     router = Router([Route(methods=("GET", "POST"), path="/floor", handler=floor), *endpoint.routes()])
     limits = Limits(listen_limit=0)
-    factory = HTTPFactory(router, limits, reactor=reactor, clock=clock, random=SystemRandom(), name="bench")
+    factory = HTTPFactory(
+        router, limits, reactor=reactor, clock=clock, random=SystemRandom(), name="bench", end_of_turn=end_of_turn
+    )
     _write_requests(folder, ca_certificate)
     port = reactor.listenTCP(0, factory, interface="127.0.0.1")
     await _delay(reactor, 2)  # the memory of statuses has found the end of the change feed
@@ -311,7 +272,7 @@ def _write_requests(folder: Path, ca_certificate: Any) -> None:
         KEPT_GET: [_get(f"/ocsp/bench/ca/{quote(base64.b64encode(request), safe='')}") for request in bare],
         LIVE: [_post(request) for request in with_nonces],
     }.items():
-        (folder / case).write_bytes(b"".join(len(request).to_bytes(4, "big") + request for request in requests))
+        write_requests(folder / case, requests)
 
 
 def _get(path: str) -> bytes:

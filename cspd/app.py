@@ -223,6 +223,7 @@ class CSPDService(Service):
                 *build_serving(
                     deployment,
                     reactor=reactor,
+                    end_of_turn=core.end_of_turn,
                     clock=core.clock,
                     random=core.random,
                     requests=core.monitoring.requests,

@@ -17,7 +17,9 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -37,6 +39,8 @@ _OF_TWISTED = {
     LogLevel.critical: "FATAL",
 }
 _SECRET_NAME = re.compile(r"secret|password|passphrase|private|(?:^|_)pin(?:_|$)|token|authorization", re.IGNORECASE)
+_FIELDS_BY_NAME = re.compile(r"(?:[^{}]|\{\w+\})*")
+"""A format that is filled by names alone, without the attributes, items, calls and conversions that Twisted knows."""
 _OWN_FIELDS = frozenset({"time", "level", "system", "event", "request_id", "message", "traceback", "trace", "record"})
 _LEFT_OUT = "(left out)"
 _encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
@@ -90,13 +94,13 @@ def as_json(event: LogEvent) -> str:
         line["event"] = str(event["event"])
     if request_id := _request_id(event):
         line["request_id"] = request_id
-    line["message"] = _limited(formatEvent(event))
+    line["message"] = _limited(_message(event))
     if (failure := event.get("log_failure")) is not None:
         line["traceback"] = _limited(failure.getTraceback())
     for name, value in event.items():
         if name.startswith("log_") or name in _OWN_FIELDS or not _is_plain(value):
             continue
-        line[name] = _LEFT_OUT if _SECRET_NAME.search(name) else _limited(value)
+        line[name] = _LEFT_OUT if _is_secret(name) else _limited(value)
     if (record := event.get("record")) is not None:
         line.update(_without_secrets(record))
     return _encode(line)
@@ -106,7 +110,10 @@ def as_text(event: LogEvent) -> str:
     """The event as people read it in a terminal."""
     request_id = _request_id(event)
     request = f" [{request_id}]" if request_id else ""
-    text = eventAsText(event, includeTimestamp=False, includeSystem=False)
+    if event.get("log_failure") is None:
+        text = _message(event)
+    else:
+        text = eventAsText(event, includeTimestamp=False, includeSystem=False)
     return f"{_time(event)} {level_of(event):5} {event.get('log_namespace', '-')}{request}: {_limited(text.rstrip())}"
 
 
@@ -167,6 +174,26 @@ def _request_id(event: LogEvent) -> str:
     return str(event.get("request_id") or REQUEST_ID.get())
 
 
+def _message(event: LogEvent) -> str:
+    """What Twisted's ``formatEvent`` gives, for the commonest formats by a tenth of its work."""
+    template = event.get("log_format")
+    if isinstance(template, str) and "log_flattened" not in event and _is_filled_by_names(template):
+        with suppress(Exception):  # a field that is missing or does not print: Twisted tells
+            return template.format_map(event)
+    return formatEvent(event)
+
+
+# Names and formats are those in the code: few, and each comes again and again.
+@lru_cache(maxsize=1024)
+def _is_filled_by_names(template: str) -> bool:
+    return _FIELDS_BY_NAME.fullmatch(template) is not None
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
+
+
 def _time(event: LogEvent) -> str:
     moment = datetime.fromtimestamp(float(event.get("log_time", 0.0)), UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -179,7 +206,9 @@ def _is_plain(value: object) -> bool:
 def _without_secrets(record: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: _LEFT_OUT
-        if _SECRET_NAME.search(name)
+        if _is_secret(name)
+        else value
+        if _is_plain(value)
         else _without_secrets(value)
         if isinstance(value, Mapping)
         else value

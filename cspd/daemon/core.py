@@ -40,6 +40,7 @@ from cspd.keys.service import KeyService
 from cspd.monitoring.assembly import Monitoring, build_monitoring
 from cspd.store.config import StoreConfig
 from cspd.store.interfaces import Database
+from cspd.turns import EndOfTurn
 
 _OWN = ("store", "keys", "admin")
 _OWN_OF_SERVER = ("mode", "hostname", "node", "public_http", "state", "umask", "uid", "gid")
@@ -73,6 +74,7 @@ class Core:
     """The services that every protocol uses."""
 
     reactor: Any
+    end_of_turn: EndOfTurn
     clock: Clock
     random: Random
     database: Database
@@ -154,6 +156,7 @@ def build_core(
 
     Raises ValueError for a secret that cannot be had or is too weak.
     """
+    end_of_turn = EndOfTurn(reactor.callLater)
     keys = open_keys(
         root.keys,
         database=database,
@@ -161,6 +164,7 @@ def build_core(
         secret=secrets.resolve,
         modules=Modules(),
         call_from_thread=call_from_thread,
+        end_of_turn=end_of_turn,
     )
     audit = HashChain(database, clock, root.server.node_name)
     authorities = AuthorityRegistry(database, reactor)
@@ -183,6 +187,7 @@ def build_core(
     )
     return Core(
         reactor=reactor,
+        end_of_turn=end_of_turn,
         clock=clock,
         random=random,
         database=database,

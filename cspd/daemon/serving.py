@@ -24,6 +24,7 @@ from cspd.http.server import HTTPFactory
 from cspd.http.sockets import set_socket_options
 from cspd.http.tls import ServerTLS, TLSProblems
 from cspd.monitoring.requests import RequestCounters
+from cspd.turns import EndOfTurn
 
 
 class Serving:
@@ -112,7 +113,13 @@ def wanted_listeners(configuration: Configuration, withdrawn: frozenset[str] = f
 
 
 def build_serving(
-    deployment: Deployment, *, reactor: Any, clock: Clock, random: Random, requests: RequestCounters
+    deployment: Deployment,
+    *,
+    reactor: Any,
+    end_of_turn: EndOfTurn,
+    clock: Clock,
+    random: Random,
+    requests: RequestCounters,
 ) -> Sequence[tuple[Wanted, Serving]]:
     """What answers on each listener; raises ConfigurationRefused for routes that contradict each other and for TLS."""
     configuration = deployment.configuration
@@ -135,6 +142,7 @@ def build_serving(
             random=random,
             name=wanted.name,
             access_log=requests.recorder(wanted.name, _request_log(configuration, wanted.name)),
+            end_of_turn=end_of_turn,
         )
         serving = Serving(http, tls=tls.get(wanted.name), folder=configuration.folder, reactor=reactor)
         built.append((wanted, serving))

@@ -6,8 +6,9 @@ With the sends of a turn one after another, an answer takes 0.76 to 0.87 of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
+
+from cspd.turns import EndOfTurn
 
 __all__ = ["AT_ONCE", "Outbox"]
 
@@ -26,9 +27,8 @@ class Sender(Protocol):
 class Outbox:
     """Who has something to send; shared by the connections of a listener."""
 
-    def __init__(self, call_later: Callable[..., Any]) -> None:
-        """``call_later`` is the reactor's: it runs what is due now between this turn's reading and the next poll."""
-        self._call_later = call_later
+    def __init__(self, end_of_turn: EndOfTurn) -> None:
+        self._end_of_turn = end_of_turn
         self._senders: list[Sender] = []
 
     def add(self, sender: Sender) -> None:
@@ -36,17 +36,11 @@ class Outbox:
         senders = self._senders
         senders.append(sender)
         if len(senders) == 1:
-            self._call_later(0, self._end_of_turn, senders)
+            self._end_of_turn.send(self._send)
         elif len(senders) == AT_ONCE:
-            self._senders = []
-            _send(senders)
+            self._send()
 
-    def _end_of_turn(self, senders: list[Sender]) -> None:
-        if senders is self._senders:
-            self._senders = []
-            _send(senders)
-
-
-def _send(senders: list[Sender]) -> None:
-    for sender in senders:
-        sender.send_unsent()
+    def _send(self) -> None:
+        senders, self._senders = self._senders, []
+        for sender in senders:
+            sender.send_unsent()

@@ -16,6 +16,7 @@ from cspd.http.encoding import ResponseEncoder
 from cspd.http.message import Request, Response, Route
 from cspd.http.outbox import Outbox
 from cspd.http.router import Router
+from cspd.turns import EndOfTurn
 
 __all__ = ["AccessLog", "HTTPFactory"]
 
@@ -43,14 +44,17 @@ class HTTPFactory(Factory):
         random: Random,
         name: str = "",
         access_log: AccessLog | None = None,
+        end_of_turn: EndOfTurn | None = None,
     ) -> None:
+        """``end_of_turn`` is the reactor's, where others use it too."""
         self.name = name
         self.access_log = access_log
         self.outstanding = 0
         """Requests whose handler waits, those included whose client has gone."""
         self.seconds: Callable[[], float] = reactor.seconds
         self.call_later: Callable[..., Any] = reactor.callLater
-        self.outbox = Outbox(reactor.callLater)
+        self.end_of_turn = end_of_turn or EndOfTurn(reactor.callLater)
+        self.outbox = Outbox(self.end_of_turn)
         self._clock = clock
         self._random = random
         self._ids: list[str] = []

@@ -47,7 +47,7 @@ class SoftwareKeysConfig(Section):
     master_key: SecretReference
     """The secret that the software keys are encrypted with; whoever has it and the store has the keys."""
     threads: Annotated[int, Field(ge=1, le=64)] | None = None
-    """Signing threads; the number of processors if not given."""
+    """Signing threads; as many as there are processors for the process if not given."""
 
 
 class TokenConfig(Section):

@@ -32,8 +32,8 @@ class Keys(Protocol):
         """Run ``work`` with the private key where that key may be used, and give what it returns.
 
         ``work`` builds and signs one structure (``lambda key: builder.sign(key, algorithm)``). A fast software key
-        runs it at once in the caller's thread; RSA, ML-DSA and token keys run it in a signing thread. Once begun it is
-        not cancelled when the caller goes away.
+        runs it in the caller's thread at the end of the reactor's turn, or at once where there is no reactor; RSA,
+        ML-DSA and token keys run it in a signing thread. Once begun it is not cancelled when the caller goes away.
         """
         ...
 

@@ -21,7 +21,9 @@ from cspd.keys.providers import Provider
 from cspd.keys.service import KeyService
 from cspd.keys.software import SoftwareKeys
 from cspd.keys.threads import InlinePool, SigningPool, ThreadPool
+from cspd.keys.turns import TurnPool
 from cspd.store.interfaces import Database
+from cspd.turns import EndOfTurn
 
 
 def open_keys(
@@ -32,11 +34,13 @@ def open_keys(
     secret: Callable[[SecretReference], bytes],
     modules: Modules,
     call_from_thread: Callable[[Callable[[], Any]], Any] | None,
+    end_of_turn: EndOfTurn | None = None,
 ) -> KeyService:
     """The key service of ``[keys]``; call its ``start`` before use. Does no I/O but reading the master key.
 
     ``secret`` reads a secret and raises ValueError, saying why, if it cannot. ``modules`` is the one of the process.
     ``call_from_thread`` is the reactor's; with None, for programs without a reactor, all work is done at once.
+    ``end_of_turn`` is the reactor's, too; with None, signatures of fast keys are not put off.
     Raises :class:`cspd.keys.encryption.WeakMasterSecret`, and what ``secret`` raises.
     """
 
@@ -50,7 +54,8 @@ def open_keys(
         software = SoftwareKeys(
             database=database,
             clock=clock,
-            pool=pool("software", configuration.software.threads or os.cpu_count() or 1),
+            pool=pool("software", configuration.software.threads or len(os.sched_getaffinity(0))),
+            fast_pool=InlinePool() if call_from_thread is None or end_of_turn is None else TurnPool(end_of_turn),
             master_key=MasterKey(secret(configuration.software.master_key), secrets.token_bytes),
             random_bytes=secrets.token_bytes,
         )

@@ -87,7 +87,7 @@ class KeyService:
         return await self._named(reference.provider).public_key(reference.identifier)
 
     async def sign(self, reference: KeyReference, work: Callable[[PrivateKey], T]) -> T:
-        """See :class:`cspd.keys.interfaces.Keys`. Does not suspend for a fast software key that is in memory."""
+        """See :class:`cspd.keys.interfaces.Keys`."""
         provider = self._named(reference.provider)
         counters = self.counters[reference.provider]
         begun = self._monotonic()

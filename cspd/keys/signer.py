@@ -76,7 +76,7 @@ class Signer:
         """The signature of these octets, as the octets of the BIT STRING or OCTET STRING that carries it.
 
         Raises :class:`cspd.refusals.NotFound` for a key that has gone and :class:`cspd.refusals.Unavailable` when it
-        cannot be used now. Does not suspend for a fast software key.
+        cannot be used now.
         """
         return await self._keys.sign(self.reference, lambda key: self._sign(key, octets))
 

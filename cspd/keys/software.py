@@ -1,7 +1,8 @@
 """Software keys: in the table ``software_keys``, encrypted at rest (:mod:`cspd.keys.encryption` has the format).
 
-A key is decrypted once and stays in memory from then on. Keys that sign about as fast as P-256 do it at once in the
-caller's thread; the slower ones go to signing threads (OpenSSL signs without the GIL, so these run on other cores).
+A key is decrypted once and stays in memory from then on. Keys that sign about as fast as P-256 do it in the caller's
+thread, at the end of the reactor's turn; the slower ones go to signing threads (OpenSSL signs without the GIL, so these
+run on other cores).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from cspd.keys.encryption import DamagedKey, MasterKey, WrongMasterKey
 from cspd.keys.generation import generate_private_key, kind_of
 from cspd.keys.inspection import KeyHalf, KeyObject, Slot
 from cspd.keys.providers import ProviderHealth
-from cspd.keys.threads import SigningPool
+from cspd.keys.threads import InlinePool, SigningPool
 from cspd.keys.values import KeyDescription, KeyReference, KeyType, PrivateKey, PublicKey
 from cspd.refusals import NotFound, Unavailable
 from cspd.store.interfaces import Database
@@ -74,10 +75,13 @@ class SoftwareKeys:
         database: Database,
         clock: Clock,
         pool: SigningPool,
+        fast_pool: SigningPool | None = None,
         master_key: MasterKey,
         random_bytes: Callable[[int], bytes],
     ) -> None:
+        """``fast_pool`` runs the works of fast keys, in the caller's thread; None does them at once."""
         self.pool = pool
+        self._fast_pool = fast_pool or InlinePool()
         self._database = database
         self._clock = clock
         self._master_key = master_key
@@ -86,8 +90,9 @@ class SoftwareKeys:
         self._public_keys: dict[str, PublicKey] = {}
 
     async def start(self) -> None:
-        """Start the threads and check that the master key opens what the store holds; raises WrongMasterKey."""
+        """Start the pools and check that the master key opens what the store holds; raises WrongMasterKey."""
         self.pool.start()
+        self._fast_pool.start()
         headers = await self._database.read(
             lambda connection: connection.execute(
                 select(software_keys.c.identifier, software_keys.c.encrypted_key)
@@ -102,6 +107,7 @@ class SoftwareKeys:
 
     async def stop(self) -> None:
         """Finish the signatures that wait, and forget the keys."""
+        await self._fast_pool.stop()
         await self.pool.stop()
         self._loaded.clear()
 
@@ -135,11 +141,10 @@ class SoftwareKeys:
         return public_key
 
     async def sign(self, identifier: str, work: Callable[[PrivateKey], T]) -> T:
-        """Run ``work`` at once for a fast key that is in memory, else in a signing thread."""
+        """Run ``work`` in the pool for fast keys, or in a signing thread."""
         key = self._loaded.get(identifier) or await self._load(identifier)
-        if key.is_fast:
-            return work(key.private_key)
-        return await self.pool.run(lambda: work(key.private_key))
+        pool = self._fast_pool if key.is_fast else self.pool
+        return await pool.run(lambda: work(key.private_key))
 
     async def delete(self, identifier: str) -> None:
         """Delete the row and forget the key."""

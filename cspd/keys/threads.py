@@ -1,23 +1,29 @@
 """Threads that sign: named, bounded, apart from the reactor's own pool (which resolves names).
 
-Results come back to the reactor thread. Threads that finish while the reactor is busy share one wake-up, so that a
-hundred signatures do not cost a hundred writes to the reactor's wake-up pipe.
+Results come back to the reactor thread, some at a time: what makes handing over dear is not the work of it but that two
+threads want the interpreter's lock. So a thread that has more to do keeps results for up to two milliseconds, and
+threads that finish while the reactor is busy share one wake-up.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from datetime import timedelta
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Lock, Thread
+from time import monotonic
 from typing import Any, Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
 
 from cspd.refusals import Unavailable
+from cspd.waiting import Awaited
 
 T = TypeVar("T")
+
+KEPT = 0.002
+"""Seconds that a result may wait for others of its thread, while works wait for a thread."""
 
 
 class SigningPool(Protocol):
@@ -58,7 +64,7 @@ class Task(Generic[T]):
 
     def __init__(self, work: Callable[[], T]) -> None:
         self.work = work
-        self.deferred: Deferred[T] = _TaskDeferred(self)
+        self.deferred: Awaited[T] = _TaskDeferred(self)
         self._claims = [None]
 
     def claim(self) -> bool:
@@ -70,7 +76,7 @@ class Task(Generic[T]):
         return True
 
 
-class _TaskDeferred(Deferred[T]):
+class _TaskDeferred(Awaited[T]):
     """A Deferred whose ``cancel`` does nothing once its task has begun."""
 
     def __init__(self, task: Task[T]) -> None:
@@ -83,19 +89,32 @@ class _TaskDeferred(Deferred[T]):
             super().cancel()
 
 
+_Outcome = tuple[Callable[[Any], None], Any]
+"""How to tell what came of a work, and that."""
+
+
 class ThreadPool:
     """Implements :class:`SigningPool` with ``size`` threads that are called ``name`` and a number."""
 
+    _log = Logger()
+
     def __init__(
-        self, name: str, size: int, *, call_from_thread: Callable[[Callable[[], Any]], Any], limit: int = 10_000
+        self,
+        name: str,
+        size: int,
+        *,
+        call_from_thread: Callable[[Callable[[], Any]], Any],
+        limit: int = 10_000,
+        monotonic: Callable[[], float] = monotonic,
     ) -> None:
         """``call_from_thread`` is the reactor's ``callFromThread``; more than ``limit`` waiting works are refused."""
         self.name = name
         self.size = size
         self._call_from_thread = call_from_thread
         self._limit = limit
+        self._monotonic = monotonic
         self._queue: SimpleQueue[Task[Any] | None] = SimpleQueue()
-        self._finished: deque[tuple[Callable[[Any], None], Any]] = deque()
+        self._finished: list[_Outcome] = []
         self._lock = Lock()
         self._woken = False
         self._alive = 0
@@ -141,40 +160,60 @@ class ThreadPool:
         return task.deferred
 
     def _work(self) -> None:
-        while (task := self._queue.get()) is not None:
+        kept: list[_Outcome] = []
+        kept_until = 0.0
+        while (task := self._next(kept)) is not None:
             if not task.claim():
                 continue
             with self._lock:
                 self._running += 1
-            fire: Callable[[Any], None]
-            result: Any
+            begun = self._monotonic()
             try:
-                result, fire = task.work(), task.deferred.callback
+                outcome: _Outcome = (task.deferred.settle, task.work())
             except BaseException as error:
-                result, fire = error, task.deferred.errback
+                outcome = (task.deferred.fail, error)
+            ended = self._monotonic()
             with self._lock:
                 self._running -= 1
-            self._report(fire, result)
-            del task, fire, result  # do not keep what the caller may be done with until the next work comes
+            if not kept:
+                kept_until = ended + KEPT
+            kept.append(outcome)
+            if ended + (ended - begun) > kept_until:  # another work like this one would take too long
+                self._report(kept)
+            del task, outcome  # do not keep what the caller may be done with until the next work comes
+        self._report(kept)
         with self._lock:
             self._alive -= 1
             last = self._alive == 0
         if last:
-            self._report(self._stopped.callback, None)
+            self._report([(self._stopped.callback, None)])
 
-    def _report(self, fire: Callable[[Any], None], result: Any) -> None:
+    def _next(self, kept: list[_Outcome]) -> Task[Any] | None:
+        """The next work, None at the end; before waiting for one, what is kept is reported."""
+        if kept:
+            try:
+                return self._queue.get_nowait()
+            except Empty:
+                self._report(kept)
+        return self._queue.get()
+
+    def _report(self, outcomes: list[_Outcome]) -> None:
         with self._lock:
-            self._finished.append((fire, result))
+            self._finished.extend(outcomes)
             wake, self._woken = not self._woken, True
+        outcomes.clear()
         if wake:
             self._call_from_thread(self._deliver)
 
     def _deliver(self) -> None:
         with self._lock:
             self._woken = False
-            finished, self._finished = self._finished, deque()
-        for fire, result in finished:
-            fire(result)
+            finished, self._finished = self._finished, []
+        for tell, result in finished:
+            try:
+                tell(result)
+            except Exception:  # the others are still owed their results
+                self._log.failure("unexpected error of somebody who waited for a signature")
 
 
 class InlinePool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from cspd.x509 import tlv
 from protocols.ocsp.messages import (
@@ -306,12 +306,24 @@ def encode_successful(response_data_der: bytes, signature: bytes, *, algorithm_d
     ``algorithm_der`` is the AlgorithmIdentifier of the signature, ``certs_der`` the element ``[0] EXPLICIT certs`` of
     :func:`encode_certs`, or nothing; a responder makes both once.
     """
-    basic_response = tlv.element(
-        tlv.SEQUENCE,
-        response_data_der + algorithm_der + tlv.element(tlv.BIT_STRING, b"\x00" + signature) + certs_der,
+    start, before_signature = _around_response_data(
+        len(response_data_der), algorithm_der, len(signature), len(certs_der)
     )
+    return b"".join((start, response_data_der, before_signature, signature, certs_der))
+
+
+@lru_cache(maxsize=1024)  # few lengths occur
+def _around_response_data(
+    response_data_octets: int, algorithm_der: bytes, signature_octets: int, certs_octets: int
+) -> tuple[bytes, bytes]:
+    """What stands before the ResponseData, and between it and the signature."""
+    bit_string = tlv.element(tlv.BIT_STRING, bytes(1 + signature_octets))
+    before_signature = algorithm_der + bit_string[: len(bit_string) - signature_octets]
+    octets = response_data_octets + len(before_signature) + signature_octets + certs_octets
+    basic_response = tlv.element(tlv.SEQUENCE, bytes(octets))
     response_bytes = tlv.element(tlv.SEQUENCE, _BASIC_RESPONSE + tlv.element(tlv.OCTET_STRING, basic_response))
-    return tlv.element(tlv.SEQUENCE, _SUCCESSFUL + tlv.element(_CONTEXT, response_bytes))
+    whole = tlv.element(tlv.SEQUENCE, _SUCCESSFUL + tlv.element(_CONTEXT, response_bytes))
+    return whole[: len(whole) - octets], before_signature
 
 
 def encode_certs(*certificates_der: bytes) -> bytes:

@@ -4,7 +4,7 @@ The conversation, and where each step is:
 
 ====================================  ======================================================================
 client -> POST or GET, OCSPRequest    ``endpoint.OCSPEndpoint.post``, ``.get``
-bytes -> :class:`OCSPRequest`         ``codec.decode_request``
+bytes -> :class:`OCSPRequest`         ``forms.RequestDecoder``, by ``codec.decode_request``
 which CA does each CertID name?       ``issuers.Issuers.find``
 what is the status of each serial?    ``service.OCSPService.answer``, asking ``cspd.authority.interfaces.Status``
 :class:`ResponseData` -> bytes        ``codec.encode_response_data``; signed by the responder of that CA

@@ -8,8 +8,8 @@ A URL names one CA, and only that CA's certificates are answered for:
   RFC 6960, 4.2.2.2 does not prohibit; a client that asks about one certificate always meets the key it expects.
 
 An answer without nonce is kept by the bytes of its request, until its refresh time or until a status in it changes. The
-way to a kept answer never waits, nor does the way to a fresh one while statuses and responder are in memory and the
-responder's key is a fast software key.
+way to a kept answer never waits; the way to a fresh one waits for nothing but the signature while statuses and
+responder are in memory.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from cspd.refusals import Malformed, NotFound
 from protocols.ocsp import codec
 from protocols.ocsp.cache import Answer, AnswerCache, CachedAnswer
 from protocols.ocsp.config import NeverIssued, NoncePolicy, OCSPConfig
+from protocols.ocsp.forms import RequestDecoder
 from protocols.ocsp.interfaces import Responders
 from protocols.ocsp.issuers import Issuer, Issuers
 from protocols.ocsp.messages import (
@@ -87,7 +88,8 @@ class OCSPService:
         self._responders = responders
         self._keys = keys
         self._config = config
-        self._limits = codec.RequestLimits(request_octets=config.max_request_bytes, cert_ids=config.max_cert_ids)
+        limits = codec.RequestLimits(request_octets=config.max_request_bytes, cert_ids=config.max_cert_ids)
+        self._decoder = RequestDecoder(limits)
         self._cache = AnswerCache(config.cache_entries)
         self._answering: dict[CAReference, _Answering] = {}
 
@@ -105,7 +107,7 @@ class OCSPService:
         if kept is not None:
             return kept
         try:
-            request = codec.decode_request(request_der, self._limits)
+            request = self._decoder.decode(request_der)
         except codec.RequestError as error:
             raise Malformed(str(error)) from error
         nonce = request.nonce

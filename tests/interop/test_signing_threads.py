@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from cspd.keys.threads import ThreadPool
+from cspd.keys.threads import KEPT, ThreadPool
 from cspd.refusals import Unavailable
 
 pytestmark = pytest.mark.interop
@@ -65,10 +65,53 @@ def test_threads_that_finish_while_we_are_busy_share_a_wakeup() -> None:
         pool.run(lambda n=number: n).addCallback(results.append)
     done = threading.Event()
     pool.run(done.set)
-    done.wait(30)  # all but perhaps the last have been reported, and we have not looked once
+    done.wait(30)  # all but perhaps those of the last milliseconds have been reported, and we have not looked once
     reactor.turn_until(lambda: len(results) == 100)
     assert results == list(range(100))
+    assert reactor.wakeups <= 2
+    end(reactor, pool)
+
+
+class Seconds:
+    """A clock that works move."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_by(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_results_of_quick_works_come_back_together() -> None:
+    """While others wait for the thread: handing over is dear."""
+    reactor, pool = make_pool(1, monotonic=Seconds())
+    queued, begun, gate, results = threading.Event(), threading.Event(), threading.Event(), []
+    pool.run(queued.wait)
+    pool.run(lambda: 1).addCallback(results.append)
+    pool.run(lambda: (begun.set(), gate.wait()))
+    pool.run(lambda: 2).addCallback(results.append)
+    queued.set()
+    begun.wait(30)
+    assert reactor.calls.empty()
+    gate.set()
+    reactor.turn_until(lambda: results == [1, 2])
     assert reactor.wakeups == 1
+    end(reactor, pool)
+
+
+def test_the_result_of_a_slow_work_does_not_wait_for_the_next_one() -> None:
+    seconds = Seconds()
+    reactor, pool = make_pool(1, monotonic=seconds)
+    queued, gate, results = threading.Event(), threading.Event(), []
+    pool.run(queued.wait)
+    pool.run(lambda: seconds.pass_by(KEPT)).addCallback(results.append)
+    pool.run(gate.wait)
+    queued.set()
+    reactor.turn_until(lambda: results)
+    gate.set()
     end(reactor, pool)
 
 

@@ -24,6 +24,7 @@ from cspd.daemon.core import Core
 from cspd.http.message import Request
 from cspd.monitoring.assembly import build_monitoring
 from cspd.plugin import EnrollmentURL
+from cspd.turns import EndOfTurn
 from tests.support.authorities import Installation
 from tests.support.monitoring import StillMonitor
 from tests.support.running import result_of
@@ -97,6 +98,7 @@ class Administration:
             ),
             process="node-1",
             reactor=Clock(),
+            end_of_turn=EndOfTurn(Clock().callLater),
             clock=house.clock,
             random=Random(7),
             database=house.database,

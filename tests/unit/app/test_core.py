@@ -17,6 +17,7 @@ from cspd.authority.status import StatusService
 from cspd.daemon.core import Core
 from cspd.monitoring.assembly import build_monitoring
 from cspd.store.tables import certificates
+from cspd.turns import EndOfTurn
 from tests.support.issuing import URLS, House, shipped_profiles
 from tests.support.running import result_of
 
@@ -42,6 +43,7 @@ def core_of(house: House, keys: Any) -> Core:
     issuer = CRLIssuer(clock=house.clock, database=house.database, keys=keys, audit=house.audit, urls=URLS)
     return Core(
         reactor=Clock(),
+        end_of_turn=EndOfTurn(Clock().callLater),
         clock=house.clock,
         random=house.random,
         database=house.database,

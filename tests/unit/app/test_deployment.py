@@ -18,6 +18,7 @@ from cspd.daemon.core import Core
 from cspd.daemon.deployment import Deployment, build_deployment, build_operations
 from cspd.monitoring.assembly import build_monitoring
 from cspd.plugin import ProtocolService
+from cspd.turns import EndOfTurn
 from tests.support.administration import FakeDaemon
 from tests.support.authorities import Installation
 from tests.support.clocks import FrozenClock
@@ -31,6 +32,7 @@ def core() -> Core:
     return Core(
         process="node-1",
         reactor=Clock(),
+        end_of_turn=EndOfTurn(Clock().callLater),
         clock=house.clock,
         random=Random(7),
         database=house.database,

@@ -4,14 +4,15 @@ import io
 import json
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.logger import LogEvent, Logger, LogLevel
+from twisted.logger import LogEvent, Logger, LogLevel, formatEvent
 from twisted.python.failure import Failure
 
-from cspd.logs import LevelFilter, LogWriter, as_text
+from cspd.logs import LevelFilter, LogWriter, as_json, as_text
 
 
 class Sink:
@@ -160,3 +161,39 @@ def test_full_disk_does_not_stop_the_caller() -> None:
             raise OSError(28, "No space left on device")
 
     Logger("x", observer=LogWriter(levels=LevelFilter(), stream=Full())).emit(LogLevel.info, "lost")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "",
+        "plain",
+        "{name} and {name}",
+        "{name!r}",
+        "{name:>9}",
+        "{call()}",
+        "{name.real}",
+        "{{literal}}",
+        "{missing}",
+        "{}",
+        "{",
+        None,
+    ],
+)
+@pytest.mark.parametrize("as_line", [as_json, as_text])
+def test_messages_are_those_that_twisted_formats(template: str | None, as_line: Callable[[LogEvent], str]) -> None:
+    event: LogEvent = {"log_time": 0.0, "log_level": LogLevel.info, "name": 7, "call": lambda: "called"}
+    if template is not None:
+        event["log_format"] = template
+    message = formatEvent(event)
+    line = as_line(event)
+    assert json.loads(line)["message"] == message if as_line is as_json else line.endswith(f": {message}")
+
+
+def test_a_field_that_does_not_print_is_told_by_twisted() -> None:
+    class Broken:
+        def __format__(self, spec: str) -> str:
+            raise ZeroDivisionError
+
+    line = as_text({"log_time": 0.0, "log_level": LogLevel.info, "log_format": "{field}", "field": Broken()})
+    assert "Unable to format event" in line

@@ -15,6 +15,7 @@ from cspd.daemon.watching import watched
 from cspd.http.message import Request, Response, Route
 from cspd.monitoring.requests import RequestCounters
 from cspd.plugin import ProtocolService
+from cspd.turns import EndOfTurn
 from tests.support.clocks import FrozenClock
 from tests.support.metrics import collected
 from tests.unit.config.installations import SOUND, install
@@ -33,7 +34,12 @@ def serving(folder: Path, reactor: MemoryReactorClock, text: bytes, conf: str = 
     protocols = {name: ProtocolService(routes=found) for name, found in routes.items()}
     deployment = Deployment(configuration=configuration, protocols=protocols)
     built = build_serving(
-        deployment, reactor=reactor, clock=FrozenClock(), random=Random(1), requests=RequestCounters()
+        deployment,
+        reactor=reactor,
+        end_of_turn=EndOfTurn(reactor.callLater),
+        clock=FrozenClock(),
+        random=Random(1),
+        requests=RequestCounters(),
     )
     return {wanted.name: each for wanted, each in built}
 
@@ -114,7 +120,13 @@ def test_routes_that_contradict_each_other_are_refused_by_the_listeners_name(tmp
     twice = ProtocolService(routes=[answering(b"x"), answering(b"y")])
     protocols = {"acme": ProtocolService(routes=[]), "ocsp": twice, "repository": ProtocolService(routes=[])}
     deployment = Deployment(configuration=configuration, protocols=protocols)
+    reactor = MemoryReactorClock()
     with pytest.raises(ConfigurationRefused, match=r"listeners\.http\.protocols: GET /: also claimed by /"):
         build_serving(
-            deployment, reactor=MemoryReactorClock(), clock=FrozenClock(), random=Random(1), requests=RequestCounters()
+            deployment,
+            reactor=reactor,
+            end_of_turn=EndOfTurn(reactor.callLater),
+            clock=FrozenClock(),
+            random=Random(1),
+            requests=RequestCounters(),
         )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 from twisted.internet.defer import Deferred
 from twisted.logger import LogLevel, capturedLogs
 
+from cspd.correlation import REQUEST_ID
 from cspd.http.config import Limits
 from cspd.http.connection import PIPELINED_IN_ONE_TURN
 from cspd.http.message import Request, Response, Route
 from cspd.http.router import Router
+from cspd.waiting import Awaited
 from tests.unit.http.conversation import DATE, Server, get, post, statuses
 
 # Answers.
@@ -355,6 +358,45 @@ def test_handler_may_wait_more_than_once() -> None:
     assert client.received() == b""
     second.callback(2)
     assert client.received().endswith(b"\r\n\r\n3")
+
+
+def test_handler_may_wait_for_a_result_that_resumes_it() -> None:
+    waiting = [Awaited[int](), Awaited[int]()]
+
+    async def handle(request: Request) -> Response:
+        try:
+            return Response(200, b"%d" % (await waiting[0] + await waiting[1]))
+        finally:
+            assert REQUEST_ID.get() == request.request_id
+
+    server = Server(Route(methods=("GET",), path="/", handler=handle))
+    client = server.connect()
+    assert client.send(get("/")) == b""
+    waiting[0].settle(1)
+    assert client.received() == b""
+    assert server.factory.outstanding == 1
+    waiting[1].settle(2)
+    assert client.received().endswith(b"\r\n\r\n3")
+    assert (server.factory.outstanding, REQUEST_ID.get()) == (0, "")
+
+
+def test_handler_can_catch_what_it_waited_for() -> None:
+    first: Deferred[int] = Deferred()
+    second: Awaited[int] = Awaited()
+
+    async def handle(request: Request) -> Response:
+        try:
+            await first
+        except ZeroDivisionError:
+            with suppress(ZeroDivisionError):
+                await second
+        return Response(200, b"saved")
+
+    client = Server(Route(methods=("GET",), path="/", handler=handle)).connect()
+    client.send(get("/"))
+    first.errback(ZeroDivisionError())
+    second.fail(ZeroDivisionError())
+    assert client.received().endswith(b"\r\n\r\nsaved")
 
 
 # Many requests, reload, drain.

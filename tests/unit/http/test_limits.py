@@ -8,6 +8,7 @@ import pytest
 
 from cspd.http.config import Limits
 from cspd.http.message import Request, Response, Route
+from cspd.waiting import Awaited
 from tests.unit.http.conversation import Client, Server, get, post, statuses
 
 pytestmark = pytest.mark.requirement("R-PLAT-100")
@@ -291,3 +292,20 @@ def test_what_is_no_request_is_not_refused_in_the_terms_of_the_one_before() -> N
     client = server.connect()
     assert client.send(b"POST /fault HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx").endswith(b"good")
     assert b"<fault/>" not in client.send(b"nonsense\r\n\r\n")
+
+
+def test_who_waits_for_the_end_of_the_turn_only_does_not_count_for_the_listen_limit() -> None:
+    server: Server
+
+    async def handle(request: Request) -> Response:
+        awaited = Awaited[None]()
+        server.factory.end_of_turn.work(lambda: awaited.settle(None))
+        await awaited
+        return Response(200)
+
+    server = Server(Route(methods=("GET",), path="/", handler=handle), limits=Limits(listen_limit=1))
+    clients = [server.connect() for _ in range(3)]
+    for client in clients:
+        client.connection.dataReceived(get("/"))
+    server.time.advance(0)
+    assert [statuses(client.received()) for client in clients] == [[200], [200], [200]]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from twisted.internet import tcp
 from twisted.internet.error import ConnectionLost
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from cspd.http.config import Limits
 from cspd.http.connection import SENT_TOGETHER, State
 from cspd.http.message import Request, Response, Route
 from cspd.http.outbox import AT_ONCE, Outbox
+from cspd.turns import EndOfTurn
 from tests.unit.http.conversation import Client, Server, Wire, get, statuses
 
 
@@ -167,17 +169,16 @@ def test_answer_of_a_handler_that_waited_is_sent_too() -> None:
 
 
 def test_outbox_asks_for_the_end_of_a_turn_once() -> None:
-    calls: list[tuple[object, ...]] = []
+    time = Clock()
+    sent: list[int] = []
 
     class Sender:
         def send_unsent(self) -> None:
-            calls.append(("sent",))
+            sent.append(len(time.getDelayedCalls()))
 
-    outbox = Outbox(lambda *call: calls.append(call))
+    outbox = Outbox(EndOfTurn(time.callLater))
     for _ in range(3):
         outbox.add(Sender())
-    assert len(calls) == 1
-    seconds, end_of_turn, senders = calls.pop()
-    assert seconds == 0
-    end_of_turn(senders)  # type: ignore[operator]
-    assert calls == [("sent",)] * 3
+    assert [call.getTime() for call in time.getDelayedCalls()] == [0]
+    time.advance(0)
+    assert sent == [0, 0, 0]
