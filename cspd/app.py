@@ -38,8 +38,11 @@ from cspd.daemon.lock import StateInUse, StateLock
 from cspd.daemon.running import Parts, Running
 from cspd.daemon.schedule import Schedule
 from cspd.daemon.serving import build_serving, wanted_listeners
+from cspd.daemon.watching import watched
 from cspd.jobs.scheduler import Scheduler
 from cspd.logs import LevelFilter, LogWriter, as_json, as_text
+from cspd.monitoring.jobs import JobSource
+from cspd.monitoring.store import StoreCounters
 from cspd.plugin import EnrollmentURL
 from cspd.refusals import Refused
 from cspd.store import schema
@@ -180,6 +183,7 @@ class CSPDService(Service):
             random=SystemRandom(),
             call_from_thread=reactor.callFromThread,
         )
+        monitor = core.monitoring.monitor
         parts = Parts(
             load=lambda: load_configuration(configuration.path, environment=os.environ, clock=SystemClock()),
             deploy=lambda new: build_deployment(new, core),
@@ -191,16 +195,20 @@ class CSPDService(Service):
                     end_of_turn=core.end_of_turn,
                     clock=core.clock,
                     random=core.random,
+                    requests=core.monitoring.requests,
                 ),
                 administration_serving(deployment, core, self, reactor=reactor, clock=core.clock, random=core.random),
             ),
             apply_levels=self._apply_log,
+            watch=lambda deployment, factories: monitor.activate(watched(deployment, factories, core.clock)),
         )
-        schedule = Schedule(Scheduler(reactor, core.clock, database, core.process))
+        scheduler = Scheduler(reactor, core.clock, database, core.process)
+        monitor.add("jobs", JobSource(scheduler, core.clock))
+        monitor.add("store-counters", StoreCounters(database))
         running = Running(
             parts=parts,
             core=core,
-            jobs=schedule,
+            jobs=Schedule(scheduler),
             listeners=self._listeners,
             database=database,
             call_later=reactor.callLater,

@@ -28,6 +28,7 @@ from cspd.health import Health
 from cspd.http.message import Route
 from cspd.jobs.values import Job
 from cspd.keys.interfaces import Keys
+from cspd.monitoring.interfaces import Monitor
 from cspd.store.interfaces import Database
 
 
@@ -119,10 +120,12 @@ class Services:
     """The factory of a connector by kind and name; raises NotFound, with the names that there are."""
     process: str
     """Names this process in leases, unlike any other that shares the store, now or earlier; a reload keeps it."""
-    node: str = "node"
-    """Names this machine among several on one store, as ``server.node`` of conf does."""
+    monitor: Monitor
+    """Health and metrics of the whole server, whichever protocols are active when it is asked."""
     folder: Path = Path()
     """Where the relative paths of conf files start."""
+    node: str = "node"
+    """Names this machine among several on one store, as ``server.node`` of conf does."""
     demo: bool = False
 
 

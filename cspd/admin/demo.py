@@ -174,7 +174,7 @@ master_key = {{ store = "software-master-key" }}
 {_token(options)}
 [listeners.http]
 endpoint = "tcp:{options.http_port}:interface={interface}"
-protocols = ["ocsp", "repository", "tsp"]
+protocols = ["monitoring", "ocsp", "repository", "tsp"]
 
 [listeners.https]
 endpoint = "tcp:{options.https_port}:interface={interface}"
@@ -189,6 +189,8 @@ profiles = ["tls-server", "privatessl-tls-server"]
 # Validation on loopback and the name localhost, so that `lego -d localhost` works at once.
 allow_addresses = ["127.0.0.0/8"]
 single_label_names = ["localhost"]
+
+[protocols.monitoring]
 
 [protocols.ocsp]
 
@@ -236,6 +238,7 @@ def _demo_facts(options: DemoOptions) -> str:
 trust_anchor = "pki/root.pem"
 tenant = "{TENANT}"
 acme_directory = "{base}/acme/{TENANT}/{ISSUING}/{TLS_PROFILE}/directory"
+timestamps = "http://{options.hostname}:{options.http_port}/tsa/{TSA_ISSUER}"
 
 [secrets]
 # For protocols that authenticate clients by a shared secret.

@@ -9,7 +9,7 @@ The functions here run in a database thread and do the encoding of entries there
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -19,6 +19,7 @@ from sqlalchemy import (
     Connection,
     Select,
     String,
+    and_,
     delete,
     func,
     literal_column,
@@ -158,6 +159,22 @@ def read_newest(connection: Connection) -> Sequence[tuple[Scope, bool, int]]:
         crls.c.authority_id, crls.c.key_index, crls.c.is_delta
     )
     return [(Scope(row[0], row[1]), row[2], row[3]) for row in connection.execute(query)]
+
+
+def read_states(connection: Connection) -> Mapping[tuple[Scope, bool], CRLState]:
+    """What is known of the newest CRL of each scope, full (False) and delta (True), without their bytes."""
+    columns = (crls.c.authority_id, crls.c.key_index, crls.c.is_delta)
+    newest = select(*columns, func.max(crls.c.number).label("number")).group_by(*columns).subquery()
+    query = select(
+        *columns, crls.c.number, crls.c.this_update, crls.c.next_update, crls.c.status_sequence, crls.c.entries
+    ).join(
+        newest,
+        and_(
+            crls.c.number == newest.c.number,
+            *(column == newest.c[column.name] for column in columns),
+        ),
+    )
+    return {(Scope(row[0], row[1]), row[2]): CRLState(*row[3:]) for row in connection.execute(query)}
 
 
 def read_state(connection: Connection, scope: Scope, *, is_delta: bool) -> CRLState | None:

@@ -18,7 +18,7 @@ number durably first and so accounts for every signature its HSM ever made.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
@@ -97,7 +97,9 @@ class IssuancePipeline:
         profiles: Mapping[str, Profile],
         audit: AuditLog,
         urls: StatusURLs,
+        after_issue: Callable[[CertificateRecord], None] | None = None,
     ) -> None:
+        """``after_issue`` hears of each certificate once it is stored, and must not raise."""
         self._clock = clock
         self._random = random
         self._database = database
@@ -106,6 +108,7 @@ class IssuancePipeline:
         self._profiles = profiles
         self._audit = audit
         self._urls = urls
+        self._after_issue = after_issue
         self._authority_keys = AuthorityKeys(authorities, keys)
         self._signers: dict[str, SigningAuthority] = {}
         self._uncancelled = Uncancelled()
@@ -239,6 +242,8 @@ class IssuancePipeline:
                 detail=f"the signed certificate with serial number {serial:x} was thrown away",
                 code=conflict.refusal_code,
             ) from conflict
+        if self._after_issue is not None:
+            self._after_issue(record)
         return Issued(
             certificate_der=certificate_der,
             chain_der=signer.chain_der,

@@ -79,7 +79,11 @@ def administration_serving(
     """What answers on that socket; raises ConfigurationRefused if two operations have one name."""
     configuration = deployment.configuration
     of_daemon = DaemonOperations(
-        daemon=daemon, clock=clock, authorities=core.authorities, certificates=core.certificates
+        daemon=daemon,
+        clock=clock,
+        authorities=core.authorities,
+        certificates=core.certificates,
+        monitor=core.monitoring.monitor,
     )
     ours = (*core_operations(core, configuration.profiles), *of_daemon.operations())
     try:

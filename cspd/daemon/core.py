@@ -37,6 +37,7 @@ from cspd.jobs.values import Job
 from cspd.keys.opening import open_keys
 from cspd.keys.pkcs11.modules import Modules
 from cspd.keys.service import KeyService
+from cspd.monitoring.assembly import Monitoring, build_monitoring
 from cspd.store.config import StoreConfig
 from cspd.store.interfaces import Database
 from cspd.turns import EndOfTurn
@@ -85,6 +86,7 @@ class Core:
     publication: CRLPublication
     certificates: Certificates
     urls: StatusURLs
+    monitoring: Monitoring
     process: str
     """Names this process in leases, unlike any other that shares the store, now or earlier."""
     _pipelines: WeakSet[IssuancePipeline] = field(default_factory=WeakSet, init=False)
@@ -100,6 +102,7 @@ class Core:
             profiles=profiles,
             audit=self.audit,
             urls=self.urls,
+            after_issue=self.monitoring.issued.note,
         )
         self._pipelines.add(pipeline)
         return pipeline
@@ -196,5 +199,8 @@ def build_core(
         publication=publication,
         certificates=Certificates(database),
         urls=urls,
+        monitoring=build_monitoring(
+            reactor=reactor, clock=clock, database=database, keys=keys, authorities=authorities
+        ),
         process=f"{root.server.node_name}-{os.getpid()}-{random.randbytes(3).hex()}",  # 64 characters at most
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from twisted.internet.defer import maybeDeferred
@@ -34,7 +34,7 @@ class Deployment:
     def routes(self, listener: str) -> Sequence[Route]:
         """What the listener of that name serves."""
         names = self.configuration.root.listeners[listener].protocols
-        return [route for name in names for route in self.protocols[name].routes]
+        return [replace(route, protocol=name) for name in names for route in self.protocols[name].routes]
 
     @property
     def jobs(self) -> Sequence[Job]:
@@ -146,7 +146,8 @@ def _services(configuration: Configuration, core: Core) -> Services:
         tenants=frozenset(configuration.root.tenants.ids),
         connector=find_connector,
         process=core.process,
-        node=server.node_name,
+        monitor=core.monitoring.monitor,
         folder=configuration.folder,
+        node=server.node_name,
         demo=configuration.is_demo,
     )

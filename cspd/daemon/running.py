@@ -72,6 +72,8 @@ class Parts:
     """A factory for each listener, its TLS loaded; raises ConfigurationRefused."""
     apply_levels: Callable[[Configuration], None]
     """Log at the levels of the configuration."""
+    watch: Callable[[Deployment, Sequence[tuple[Wanted, ServingFactory]]], None]
+    """Tell the monitor what is active from now on; does not raise."""
 
 
 class Running:
@@ -161,6 +163,7 @@ class Running:
         self._jobs.replace(deployment.jobs)
         self._parts.apply_levels(deployment.configuration)
         self._deployment = deployment
+        self._parts.watch(deployment, factories)
 
     def _retire(self, deployment: Deployment) -> None:
         """Stop the old protocols once no request that began with them can still run: by then it has timed out."""

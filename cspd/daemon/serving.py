@@ -23,6 +23,7 @@ from cspd.http.router import RouteConflict, Router
 from cspd.http.server import HTTPFactory
 from cspd.http.sockets import set_socket_options
 from cspd.http.tls import ServerTLS, TLSProblems
+from cspd.monitoring.requests import RequestCounters
 from cspd.turns import EndOfTurn
 
 
@@ -38,6 +39,11 @@ class Serving:
         self._folder = folder
         self._reactor = reactor
         self._outermost = http if tls is None else _encrypted(tls, http, reactor)
+
+    @property
+    def tls(self) -> ServerTLS | None:
+        """What it shows to clients; None without TLS."""
+        return self._tls
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """See :class:`twisted.internet.interfaces.IProtocolFactory`."""
@@ -103,7 +109,13 @@ def wanted_listeners(configuration: Configuration) -> Sequence[Wanted]:
 
 
 def build_serving(
-    deployment: Deployment, *, reactor: Any, end_of_turn: EndOfTurn, clock: Clock, random: Random
+    deployment: Deployment,
+    *,
+    reactor: Any,
+    end_of_turn: EndOfTurn,
+    clock: Clock,
+    random: Random,
+    requests: RequestCounters,
 ) -> Sequence[tuple[Wanted, Serving]]:
     """What answers on each listener; raises ConfigurationRefused for routes that contradict each other and for TLS."""
     configuration = deployment.configuration
@@ -125,7 +137,7 @@ def build_serving(
             clock=clock,
             random=random,
             name=wanted.name,
-            access_log=_request_log(configuration, wanted.name),
+            access_log=requests.recorder(wanted.name, _request_log(configuration, wanted.name)),
             end_of_turn=end_of_turn,
         )
         serving = Serving(http, tls=tls.get(wanted.name), folder=configuration.folder, reactor=reactor)

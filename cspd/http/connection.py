@@ -359,7 +359,7 @@ class HTTPConnection(Protocol):
             encoded = factory.encoder.encode(response, is_head=is_head, connection=connection)
         self._write(encoded)
         if factory.access_log is not None:
-            factory.access_log(request, response, factory.seconds() - self._started)
+            factory.access_log(request, response, factory.seconds() - self._started, self._route)
         if closes:
             self._end()
         elif self._is_write_blocked:
@@ -419,7 +419,8 @@ class HTTPConnection(Protocol):
         is_head = request is not None and request.method == "HEAD"
         self._write(self.factory.encoder.encode(response, is_head=is_head, connection=b"Connection: close\r\n"))
         if self.factory.access_log is not None:
-            self.factory.access_log(request, response, self.factory.seconds() - self._started if request else 0.0)
+            seconds = self.factory.seconds() - self._started if request else 0.0
+            self.factory.access_log(request, response, seconds, self._route)
         self._end(lingers=True)
 
     def _end_idle(self) -> None:

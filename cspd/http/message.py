@@ -83,3 +83,5 @@ class Route:
     reason in, response out. None: plain text."""
     max_header_bytes: int | None = None
     """Raises the listener's header limit for all its connections when larger (long GET forms)."""
+    protocol: str = ""
+    """Whose it is, for logs and metrics; the daemon writes the name of the conf section here."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.logger import Logger
 
-from cspd.http.message import Request, Response
+from cspd.http.message import Request, Response, Route
 
 FIRST_FAILURE = 400
 
@@ -17,11 +17,12 @@ class RequestLog:
     def __init__(self, listener: str, *, only_failures: bool) -> None:
         """``only_failures`` leaves out answers with a status below 400."""
         self._listener = listener
-        self._only_failures = only_failures
+        self.first_status = FIRST_FAILURE if only_failures else 0
+        """The least status that it logs."""
 
-    def __call__(self, request: Request | None, response: Response, seconds: float) -> None:
+    def __call__(self, request: Request | None, response: Response, seconds: float, route: Route | None = None) -> None:
         """Log one answer; ``request`` is None for bytes that were no request. A query may hold secrets: left out."""
-        if self._only_failures and response.status < FIRST_FAILURE:
+        if response.status < self.first_status:
             return
         self._log.info(
             "{peer} {method} {path} answered {status} in {milliseconds} ms",

@@ -13,15 +13,16 @@ from cspd.clock import Clock
 from cspd.http.config import Limits
 from cspd.http.connection import HTTPConnection
 from cspd.http.encoding import ResponseEncoder
-from cspd.http.message import Request, Response
+from cspd.http.message import Request, Response, Route
 from cspd.http.outbox import Outbox
 from cspd.http.router import Router
 from cspd.turns import EndOfTurn
 
 __all__ = ["AccessLog", "HTTPFactory"]
 
-AccessLog = Callable[[Request | None, Response, float], None]
-"""Called for each answer: its request (None if that could not be parsed), the answer, and the seconds between."""
+AccessLog = Callable[[Request | None, Response, float, Route | None], None]
+"""Called for each answer: its request (None if that could not be parsed), the answer, the seconds between, and the
+route (None if it was answered without one)."""
 
 SWEEP_INTERVAL = 1.0
 """Seconds between two looks at the deadlines; timeouts are met to this precision, or a quarter of the shortest."""

@@ -19,7 +19,7 @@ from cspd.clock import Clock
 from cspd.jobs import leases
 from cspd.jobs.cron import Cron
 from cspd.jobs.leases import JobRecord
-from cspd.jobs.values import Job
+from cspd.jobs.values import Job, JobHistory
 from cspd.refusals import Unavailable
 from cspd.store.interfaces import Database
 
@@ -47,13 +47,15 @@ class Scheduler:
         self._database = database
         self._owner = owner
         self._jobs: dict[str, _ScheduledJob] = {}
+        self._history: dict[str, JobHistory] = {}
         self._started = False
 
     def add(self, job: Job) -> None:
         """Schedule a job; raises ValueError for a name that is taken and CronError for a bad schedule."""
         if job.name in self._jobs:
             raise ValueError(f"two jobs are named {job.name}")
-        scheduled = _ScheduledJob(job, self._reactor, self._clock, self._database, self._owner)
+        history = self._history.setdefault(job.name, JobHistory())
+        scheduled = _ScheduledJob(job, history, self._reactor, self._clock, self._database, self._owner)
         self._jobs[job.name] = scheduled
         if self._started:
             scheduled.start()
@@ -75,17 +77,19 @@ class Scheduler:
         return ended.addCallback(lambda _: None)
 
     @property
-    def failures(self) -> dict[str, int]:
-        """For each job, how many runs of this process have failed."""
-        return {name: scheduled.failures for name, scheduled in self._jobs.items()}
+    def history(self) -> dict[str, JobHistory]:
+        """What became of the runs of each job that is scheduled; a job that was away meanwhile keeps its history."""
+        return {name: self._history[name] for name in self._jobs}
 
 
 class _ScheduledJob:
     """One job on this node: waits, claims, runs, and again."""
 
-    def __init__(self, job: Job, reactor: IReactorTime, clock: Clock, database: Database, owner: str) -> None:
-        self.failures = 0
+    def __init__(
+        self, job: Job, history: JobHistory, reactor: IReactorTime, clock: Clock, database: Database, owner: str
+    ) -> None:
         self._job = job
+        self._history = history
         self._cron = Cron.parse(job.schedule)
         self._reactor = reactor
         self._clock = clock
@@ -158,10 +162,15 @@ class _ScheduledJob:
         try:
             await work
             outcome = "success"
+            self._history.last_success = self._clock.now()
+            self._history.last_run_failed = False
         except Exception as error:
-            self.failures += 1
+            self._history.failures += 1
+            self._history.last_failure = self._clock.now()
+            self._history.last_run_failed = True
             outcome = f"failed: {type(error).__name__}"
             self._log.failure("job {job} failed, due {due}", job=self._job.name, due=due.isoformat())
+        self._history.runs += 1
         # Not in a finally: a coroutine that is thrown away (GeneratorExit) must not wait for anything any more.
         await keeper.stop()
         await self._release(outcome)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,3 +17,15 @@ class Job:
     """Six cron fields, seconds first, UTC (``cspd.jobs.cron``)."""
     run: Callable[[], Awaitable[None]]
     """Logs nothing on success; what it raises is logged and counted, and does not end the schedule."""
+
+
+@dataclass(slots=True)
+class JobHistory:
+    """What became of a job's runs in this process."""
+
+    runs: int = 0
+    """Those that have ended, failed ones included."""
+    failures: int = 0
+    last_success: datetime | None = None
+    last_failure: datetime | None = None
+    last_run_failed: bool = False

@@ -35,3 +35,11 @@ class TrustedClock(Protocol):
     def now(self) -> TrustedTime:
         """The present moment; raises :class:`cspd.timekeeping.values.BadClock`. Never waits."""
         ...
+
+    async def settled(self) -> None:
+        """Wait until the time source was asked once, with or without success; later it returns at once.
+
+        For whoever :meth:`now` has refused: after a start or a reload, requests arrive while the first question is
+        under way.
+        """
+        ...

@@ -92,6 +92,7 @@ class ClockMonitor:
         self._tracking: Tracking | None = None
         self._answered_at = 0.0
         self._succeeded = self._failed = self._steps = 0
+        self._waiting: list[Deferred[None]] = []
         self._loop: LoopingCall | None = None
         self._poll_under_way: Deferred[None] | None = None
         self._question: Deferred[Tracking] | None = None
@@ -135,6 +136,13 @@ class ClockMonitor:
             self._hurry()
             raise BadClock(self._reason)
         return TrustedTime(reading.moment, near_leap)
+
+    async def settled(self) -> None:
+        """Wait for the end of the first poll, good or bad, so that a reload refuses nobody; afterwards at once."""
+        if not self._succeeded + self._failed:
+            waiting: Deferred[None] = Deferred(self._waiting.remove)
+            self._waiting.append(waiting)
+            await waiting
 
     # Polls
 
@@ -186,6 +194,9 @@ class ClockMonitor:
             self._weigh(tracking, reading)
         finally:
             self._question = None
+            waiting, self._waiting = self._waiting, []
+            for each in waiting:
+                each.callback(None)
 
     def _ask(self) -> Deferred[Tracking]:
         """The source's answer; the source keeps the timeout itself, and this keeps a source that does not."""
@@ -251,7 +262,7 @@ class ClockMonitor:
             return
         shift = reading.shift_since(measured.reading)
         leap = self._leap
-        if leap is not None and reading.moment >= leap.midnight and abs(shift - leap.step) <= self._max_error:
+        if leap is not None and reading.moment >= leap.begins and abs(shift - leap.step) <= self._max_error:
             self._measurement = None  # the announced second: the source knows of it
         elif abs(shift) > self._max_error:
             self._note_step(reading)

@@ -29,6 +29,8 @@ class Flaw(Enum):
     SIGNING_CERTIFICATE = "signing-certificate"
     """The signed attributes name no certificate, or another."""
     SIGNATURE = "signature"
+    ALGORITHMS = "algorithms"
+    """The signed attribute CMSAlgorithmProtection names others than those that were used (RFC 6211)."""
     KEY_USAGE = "key-usage"
     """The certificate is not for signatures, or not for timestamping alone (RFC 3161, 2.3)."""
     PATH = "path"
@@ -64,6 +66,9 @@ class Expectation:
     """Whose imprint, nonce and policy must be those of the token."""
     policy: str | None = None
     """Dotted."""
+
+
+NOTHING_EXPECTED = Expectation()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

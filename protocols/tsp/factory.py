@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from cspd.health import Health
 from cspd.plugin import EnrollmentURL, ProtocolService, PublicAddress, Services
 from cspd.refusals import Refused
+from cspd.timekeeping.metrics import ClockCollector
 from cspd.timekeeping.monitor import ClockMonitor
 from cspd.timekeeping.settings import ClockSettings, LeapRule
 from protocols.tsp import codec
@@ -34,6 +35,9 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
     Raises Rejected for a certificate that must not sign tokens, and NotFound for a time source that there is not.
     """
     clock = _build_clock(configuration.clock, services)
+    clock_metrics = ClockCollector(
+        clock.state, source=configuration.clock.source, max_error=configuration.clock.max_error.total_seconds()
+    )
     units = build_units(configuration, services)
     serial_numbers = StoredSerialNumbers(services.database, services.clock, services.random.randbytes)
     gen_times = StoredGenTimes(services.database, services.clock, tolerance=2 * configuration.clock.max_error)
@@ -81,7 +85,7 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
         stop=lambda: Deferred.fromCoroutine(stop()),
         enrollment_urls=[_url(issuer.id, services.public) for issuer in configuration.issuers],
         health=health,
-        metrics=(*events.metrics, signing, units.units),
+        metrics=(*events.metrics, signing, units.units, clock_metrics),
     )
 
 

@@ -56,6 +56,7 @@ class StoredGenTimes:
         self._database = database
         self._clock = clock
         self._tolerance = tolerance // timedelta(microseconds=1)
+        self._ahead: set[str] = set()
         self._questions: SharedWrites[_Question, datetime] = SharedWrites(self._answer)
 
     async def next(self, issuer: str, now: datetime) -> datetime:
@@ -67,8 +68,7 @@ class StoredGenTimes:
         await self._questions.drain()
 
     async def _answer(self, questions: Sequence[_Question]) -> Sequence[datetime | Refused]:
-        present = microseconds.from_datetime(self._clock.now())
-        limit = present + self._tolerance
+        limit = self._limit()
         callers: dict[str, list[int]] = {}
         for question in questions:
             if question.now <= limit:
@@ -77,36 +77,55 @@ class StoredGenTimes:
         wanted = [(issuer, len(nows), max(nows)) for issuer, nows in sorted(callers.items())]
 
         def work(connection: Connection) -> dict[str, _Times]:
-            return {issuer: _take(connection, issuer, count, base, limit) for issuer, count, base in wanted}
+            return {issuer: self._take(connection, issuer, count, base) for issuer, count, base in wanted}
 
         times = await self._database.write(work) if wanted else {}
-        given = {issuer: self._given(issuer, count, times[issuer], present) for issuer, count, _ in wanted}
+        given = {issuer: self._given(issuer, count, times[issuer]) for issuer, count, _ in wanted}
         return [
             next(given[question.issuer]) if question.now <= limit else Unavailable("the clock was set back")
             for question in questions
         ]
 
-    def _given(self, issuer: str, count: int, times: _Times, present: int) -> Iterator[datetime | Refused]:
+    def _take(self, connection: Connection, issuer: str, count: int, base: int) -> _Times:
+        """``count`` successive times, the first not before ``base``; none if times too far ahead were given already.
+
+        Other nodes' times go on while this one waits for its turn, so what is too far is only known when the row is
+        locked: the first attempt locks it, whether it succeeds or not.
+        """
+        parameters = {"for_issuer": issuer, "more": count - 1, "base": base, "first_last": base + count - 1}
+        for _ in range(2):
+            statement = _TAKING[connection.dialect.name]
+            last = connection.execute(statement, parameters | {"limit": self._limit()}).scalar_one_or_none()
+            if last is not None:
+                return _Times(last - count + 1)
+        return _Times(0, connection.execute(_LAST, {"for_issuer": issuer}).scalar_one())
+
+    def _given(self, issuer: str, count: int, times: _Times) -> Iterator[datetime | Refused]:
+        self._note(issuer, times)
         if times.ahead_until is None:
             return map(microseconds.to_datetime, range(times.first, times.first + count))
-        self._log.error(
-            "tokens of {issuer} were given times up to {seconds} s ahead of the clock; none are issued until it has"
-            " caught up",
-            issuer=issuer,
-            seconds=(times.ahead_until - present) / 1_000_000,
-        )
         detail = f"the last genTime of {issuer} is {microseconds.to_datetime(times.ahead_until).isoformat()}"
         return (Unavailable("earlier tokens have later times than the clock", detail=detail) for _ in range(count))
 
+    def _note(self, issuer: str, times: _Times) -> None:
+        """Tell the log when times get too far ahead and when the clock has caught up, not for each in between."""
+        if times.ahead_until is None:
+            if issuer in self._ahead:
+                self._ahead.discard(issuer)
+                self._log.info("the clock has caught up with the times of {issuer}", issuer=issuer)
+        elif issuer not in self._ahead:
+            self._ahead.add(issuer)
+            self._log.error(
+                "tokens of {issuer} were given times up to {until}, too far ahead of the clock ({now}); none are issued"
+                " until it has caught up",
+                issuer=issuer,
+                until=microseconds.to_datetime(times.ahead_until).isoformat(),
+                now=self._clock.now().isoformat(),
+            )
 
-def _take(connection: Connection, issuer: str, count: int, base: int, limit: int) -> _Times:
-    """``count`` successive times, the first not before ``base``; none if a time after ``limit`` was given already."""
-    parameters = {"for_issuer": issuer, "more": count - 1, "base": base, "limit": limit, "first_last": base + count - 1}
-    last = connection.execute(_TAKING[connection.dialect.name], parameters).scalar_one_or_none()
-    if last is not None:
-        return _Times(last - count + 1)
-    ahead_until = connection.execute(_LAST, {"for_issuer": issuer}).scalar_one()
-    return _Times(0, ahead_until)
+    def _limit(self) -> int:
+        """The latest time that may have been given by now; the clock is asked, in any thread."""
+        return microseconds.from_datetime(self._clock.now()) + self._tolerance
 
 
 def _taking(dialect: Any) -> Any:

@@ -61,9 +61,10 @@ class GenTimes(Protocol):
     async def next(self, issuer: str, now: datetime) -> datetime:
         """A time, to the microsecond, later than any that was given for this issuer on any node before this call.
 
-        It is ``now`` or, where other tokens have taken that, the next microsecond that is free. Concurrent callers
-        share one question to the store. Raises :class:`cspd.refusals.Unavailable`, also when the times given are
-        further ahead of ``now`` than any honest clock explains.
+        It is not before ``now``: ``now`` itself for a lone caller, the next free microsecond where that is taken, and
+        from the latest ``now`` on for concurrent callers, who share one question to the store and get their times in
+        the order in which they called. Raises :class:`cspd.refusals.Unavailable`, also when the times given are further
+        ahead of the clock than any honest clock explains.
         """
         ...
 

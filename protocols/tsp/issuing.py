@@ -17,6 +17,7 @@ from cspd.keys.interfaces import Keys
 from cspd.keys.signer import Signer
 from cspd.refusals import Unavailable
 from cspd.timekeeping.interfaces import TrustedClock
+from cspd.timekeeping.values import BadClock
 from protocols.tsp.config import IssuerConfig
 from protocols.tsp.errors import TimeStampRejected
 from protocols.tsp.hash_algorithms import HASH_ALGORITHMS, SIGNATURE_HASHES
@@ -80,11 +81,13 @@ class TokenIssuer:
         """
         self._check(request)
         services = self._services
-        services.clock.now()  # before anything that costs: no token while the clock is bad
         try:
+            services.clock.now()  # before anything that costs: no token while the clock is bad
             signing = self._current_signing()
-        except Unavailable:  # after a start, its key may just not have been found yet
+        except (BadClock, Unavailable):  # after a start or a reload, clock and keys may just not have been looked at
+            await services.clock.settled()
             await services.units.settled()
+            services.clock.now()
             signing = self._current_signing()
         serial_number = await services.serial_numbers.next(self._serial_octets)
         reading = services.clock.now()

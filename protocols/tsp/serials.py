@@ -35,6 +35,7 @@ from cspd.clock import Clock
 from cspd.refusals import Refused, Unavailable
 from cspd.store.interfaces import Database
 from protocols.tsp import microseconds
+from protocols.tsp.shared_writes import refuse
 from protocols.tsp.tables import tsp_serial_counter
 
 SHORTEST, LONGEST = 8, 20
@@ -124,6 +125,8 @@ class StoredSerialNumbers:
         try:
             self._ahead = await self._reserve()
         except Exception as error:
+            if not isinstance(error, Refused):
+                self._log.failure("Reserving serial numbers failed")
             failure = error
             self._refill_at = self._next + self._block_size // 1024  # not with each number while the store is away
         self._note(failure)
@@ -133,7 +136,7 @@ class StoredSerialNumbers:
             if failure is None:
                 caller.callback(None)
             else:
-                caller.errback(failure)
+                refuse(caller, failure)
 
     def _note(self, failure: Exception | None) -> None:
         """Tell the log when reserving begins to fail and when it works again, not for each attempt in between."""

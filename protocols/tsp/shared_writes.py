@@ -71,10 +71,20 @@ class SharedWrites(Generic[Q, A]):
                 answers = [error] * len(batch)
             for caller, answer in zip(batch, answers, strict=True):
                 if isinstance(answer, BaseException):
-                    caller.answer.errback(answer)
+                    refuse(caller.answer, answer)
                 else:
                     caller.answer.callback(answer)
         self._is_writing = False
         drained, self._drained = self._drained, []
         for waiting in drained:
             waiting.callback(None)
+
+
+def refuse(waiting: Deferred[Any], error: BaseException) -> None:
+    """Give a caller an exception that others get as well.
+
+    What each of them does with it adds to its traceback, which would keep the frames of thousands alive.
+    """
+    traceback = error.__traceback__
+    waiting.errback(error)
+    error.__traceback__ = traceback

@@ -19,15 +19,18 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from cspd.x509 import der, tlv
 from cspd.x509.cms.signed import certificates_of, find_certificate
 from cspd.x509.cms.values import CONTENT_TYPE, MESSAGE_DIGEST, CMSError, SignerInfo
-from cspd.x509.signatures import SignatureError, hash_of, verify_signature
+from cspd.x509.cursor import Cursor
+from cspd.x509.signatures import SignatureError, hash_of, read_algorithm, verify_signature
 from protocols.tsp.certificate_paths import UNREADABLE, PathError, find_path
-from protocols.tsp.evidence import Expectation, Finding, Flaw, Report
+from protocols.tsp.evidence import NOTHING_EXPECTED, Expectation, Finding, Flaw, Report
 from protocols.tsp.hash_algorithms import HASH_ALGORITHMS, OBJECT_IDENTIFIERS, Digest, digest_function
 from protocols.tsp.messages import HashAlgorithm, MessageImprint, PKIStatus, PKIStatusInfo, TSTInfo
 from protocols.tsp.token import QC_STATEMENTS, QTST_STATEMENT_1
 from protocols.tsp.token_reader import Token, TokenError, read_response_or_token, read_signers_certificates
 
 _TST_INFO = "1.2.840.113549.1.9.16.1.4"
+_ALGORITHM_PROTECTION = "1.2.840.113549.1.9.52"
+_SIGNATURE_ALGORITHM = 0xA1  # [1] IMPLICIT
 _GRANTED = frozenset({PKIStatus.GRANTED, PKIStatus.GRANTED_WITH_MODS})
 _DIGESTS: dict[str, Digest] = {
     **{oid: digest_function(algorithm) for algorithm, oid in OBJECT_IDENTIFIERS.items()},
@@ -42,7 +45,7 @@ def verify(
     *,
     trust_anchors: Sequence[x509.Certificate],
     certificates: Sequence[x509.Certificate] = (),
-    expectation: Expectation = Expectation(),  # frozen
+    expectation: Expectation = NOTHING_EXPECTED,
     allow_sha1: bool = False,
 ) -> Report:
     """Verify a TimeStampResp or a TimeStampToken alone, DER or BER; raises nothing, whatever the bytes are.
@@ -111,6 +114,7 @@ def _verify_signer(
         findings.append(Finding(Flaw.NO_CERTIFICATE, f"a certificate cannot be read: {error}"))
         return None, None
     findings += _check_signature(signer_info, certificate, allow_sha1=allow_sha1)
+    findings += _check_algorithm_protection(signer_info)
     try:
         path = find_path(certificate, intermediates=known, trust_anchors=trust_anchors, at=token.tst_info.gen_time)
     except PathError as error:
@@ -153,6 +157,19 @@ def _check_signature(signer_info: SignerInfo, certificate: x509.Certificate, *, 
         )
     except (SignatureError, *UNREADABLE) as error:
         yield Finding(Flaw.SIGNATURE, str(error))
+
+
+def _check_algorithm_protection(signer_info: SignerInfo) -> Iterator[Finding]:
+    for value in signer_info.signed_attributes.get(_ALGORITHM_PROTECTION, ()):
+        try:
+            protection = Cursor.over(value).enter(tlv.SEQUENCE)
+            digest = read_algorithm(protection.element())
+            signature = read_algorithm(tlv.element(tlv.SEQUENCE, protection.contents(_SIGNATURE_ALGORITHM)))
+        except (tlv.DERError, SignatureError) as error:
+            yield Finding(Flaw.ALGORITHMS, f"CMSAlgorithmProtection: {error}")
+            continue
+        if (digest.oid, signature.oid) != (signer_info.digest_algorithm, signer_info.signature_algorithm.oid):
+            yield Finding(Flaw.ALGORITHMS, f"{digest.oid} and {signature.oid} were to be used")
 
 
 def _check_certificate(token: Token, signer_info: SignerInfo, certificate: x509.Certificate) -> list[Finding]:

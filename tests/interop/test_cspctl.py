@@ -272,7 +272,7 @@ def test_reload_of_good_and_bad_configurations(own_pki: PKI) -> None:
         "ca chain demo~issuing",
         "ca crl demo~issuing",
         "cert list",
-        "cert list demo~issuing --limit 1 --state good",
+        "cert list demo~issuing --limit 100 --state good",
         "profile list",
         "profile show tls-server",
         "key list",

@@ -177,6 +177,7 @@ def test_wrong_master_key_ends_the_start_with_the_reason(tmp_path: Path) -> None
 
 
 @pytest.mark.requirement("R-PLAT-006")
+@pytest.mark.requirement("R-TSA-010")
 def test_stop_lets_a_running_request_end(daemon: Daemon, tmp_path: Path) -> None:
     slow = SlowRequest(daemon.http_port, "/ocsp/demo/issuing", ocsp_request(daemon, tmp_path))
     daemon.send(signal.SIGTERM)
@@ -186,6 +187,7 @@ def test_stop_lets_a_running_request_end(daemon: Daemon, tmp_path: Path) -> None
 
 
 @pytest.mark.requirement("R-PLAT-006")
+@pytest.mark.requirement("R-TSA-010")
 def test_stop_is_bounded_by_the_graceful_timeout(tmp_path: Path) -> None:
     with Daemon(tmp_path, changes={"listeners.http.limits": {"graceful_timeout": "500ms"}}) as daemon:
         slow = SlowRequest(daemon.http_port, "/ocsp/demo/issuing", ocsp_request(daemon, tmp_path))
@@ -201,7 +203,7 @@ def test_reload_takes_a_good_configuration_and_running_requests_go_on(daemon: Da
     slow = SlowRequest(daemon.http_port, "/ocsp/demo/issuing", ocsp_request(daemon, tmp_path))
     port = free_port()
     third = {"endpoint": f"tcp:{port}:interface=127.0.0.1", "protocols": ["repository"]}
-    daemon.change({"listeners.third": third, "listeners.http.protocols": ["ocsp"]})
+    daemon.change({"listeners.third": third, "listeners.http.protocols": ["monitoring", "ocsp"]})
     daemon.cspctl("config", "check")
     assert not accepts_connections(port), "nothing changes before the reload"
     daemon.reload()
@@ -232,7 +234,7 @@ def test_bad_configuration_leaves_the_old_one_active_and_says_why(daemon: Daemon
                 {
                     "store.url": "sqlite:///store.sqlite",
                     "listeners.x": {"endpoint": f"tcp:{occupied}:interface=127.0.0.1", "protocols": ["ocsp"]},
-                    "listeners.http.protocols": ["ocsp"],
+                    "listeners.http.protocols": ["monitoring", "ocsp"],
                 },
                 f'listener "x" cannot listen on 127.0.0.1:{occupied}: Address already in use',
             ),

@@ -16,7 +16,7 @@ from tests.support.daemon import Daemon
 from tests.support.postgresql import PostgreSQLServer
 from tests.support.processes import wait_until
 from tests.support.softhsm import SoftHSM
-from tests.support.tsa_client import TSAClient
+from tests.support.tsa_client import TSAClient, is_time_stamping
 
 pytestmark = pytest.mark.interop
 
@@ -40,8 +40,13 @@ def client(tmp_path: Path) -> TSAClient:
 
 
 @pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    with Daemon(tmp_path, token=SoftHSM(tmp_path / "hsm")) as daemon:
+def hsm(tmp_path: Path) -> SoftHSM:
+    return SoftHSM(tmp_path / "hsm")
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, hsm: SoftHSM) -> Iterator[Daemon]:
+    with Daemon(tmp_path, token=hsm) as daemon:
         yield daemon
 
 
@@ -55,11 +60,7 @@ def test_units_with_their_keys_in_a_token(daemon: Daemon, client: TSAClient) -> 
     unit = client.unit(answer)
     assert [key["reference"].split(":")[0] for key in daemon.cspctl_json("key", "list")].count("software") == 0
 
-    chain = [each for each in client.certificates(answer) if each != unit]
-    issuing, root = sorted(chain, key=lambda each: each.issuer == each.subject)
-    for name, certificate in (("unit", unit), ("issuing", issuing), ("root", root)):
-        write_pem(daemon.folder / f"{name}.pem", certificate)
-    files = ("unit.pem", "issuing.pem", "root.pem")
+    files = save_certificates(daemon, client.certificates(answer))
     one, other = from_files(daemon, *files, id="one"), from_files(daemon, *files, id="other")
     daemon.change({"protocols.tsp.issuers": [one, other]})
     daemon.cspctl("config", "check")
@@ -80,6 +81,36 @@ def test_units_with_their_keys_in_a_token(daemon: Daemon, client: TSAClient) -> 
     )
     assert "Status: Rejected." in client.ask(daemon.http_url, "other").text
     assert client.unit(client.ask(daemon.http_url, "one")) == unit
+
+
+def save_certificates(daemon: Daemon, certificates: list[x509.Certificate]) -> tuple[str, ...]:
+    """The files of a unit and its chain, in the order of conf."""
+    [unit] = [each for each in certificates if is_time_stamping(each)]
+    authorities = [each for each in certificates if each != unit]
+    issuing, root = sorted(authorities, key=lambda each: each.issuer == each.subject)
+    files = {"unit.pem": unit, "issuing.pem": issuing, "root.pem": root}
+    for name, certificate in files.items():
+        write_pem(daemon.folder / name, certificate)
+    return tuple(files)
+
+
+@pytest.mark.requirement("R-TSA-066")
+def test_a_token_that_is_away_at_the_start_is_found_when_it_comes(
+    daemon: Daemon, client: TSAClient, hsm: SoftHSM
+) -> None:
+    files = save_certificates(daemon, client.certificates(client.ask(daemon.http_url, issuer_of(daemon)["id"])))
+    daemon.change({"protocols.tsp.issuers": [from_files(daemon, *files, id="late")]})
+    assert daemon.stop() == 0
+    away = hsm.tokens.with_name("away")
+    hsm.tokens.rename(away)
+    hsm.tokens.mkdir()
+    daemon.start()
+    assert "Status: Rejected." in client.ask(daemon.http_url, "late").text
+    said = "time-stamp issuer late signs nothing: no key provider that answers has the key"
+    wait_until(lambda: said in daemon.output(), what="a clear message")
+    hsm.tokens.rmdir()
+    away.rename(hsm.tokens)
+    wait_until(lambda: client.ask(daemon.http_url, "late").is_granted, what="the key of the token", seconds=120)
 
 
 @pytest.mark.requirement("R-TSA-064")

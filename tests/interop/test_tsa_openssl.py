@@ -13,8 +13,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from protocols.tsp.evidence import Expectation, Flaw, Report
+from protocols.tsp.hash_algorithms import digest_function
+from protocols.tsp.verification import verify
 from tests.support.daemon import Daemon
-from tests.support.processes import program, run
+from tests.support.processes import program, run, wait_until
 from tests.support.softhsm import SoftHSM
 from tests.support.timestamping import DEMO_POLICY, HASHES, TimestampClient, issuer_entry
 
@@ -41,6 +44,9 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     folder = tmp_path_factory.mktemp("tsa")
     changes = {"protocols.tsp.issuers": issuers(), "log.format": "json"}
     with Daemon(folder, token=SoftHSM(folder / "hsm"), changes=changes) as daemon:
+        # Long RSA keys take their time, on a slow machine more than a request may wait.
+        units = len(issuers())
+        wait_until(lambda: daemon.output().count(" signs with the key ") >= units, what="all units", seconds=240)
         yield daemon
 
 
@@ -83,6 +89,20 @@ def test_keys_in_a_token(client: TimestampClient, key_type: str) -> None:
 @pytest.mark.parametrize("digest", HASHES[1:5])
 def test_every_digest_of_the_signature(client: TimestampClient, digest: str) -> None:
     client.timestamp(f"by-{digest}")
+
+
+@pytest.mark.parametrize("key_type", KEY_TYPES + WITHOUT_HASH)
+def test_our_verification_agrees_and_notices_other_data(client: TimestampClient, key_type: str) -> None:
+    client.make_query()
+    assert client.post(f"of-{key_type}") == 200
+    root = x509.load_pem_x509_certificate(client.daemon.root_pem.read_bytes())
+
+    def report(data: bytes) -> Report:
+        expected = Expectation(digest_of=lambda algorithm: digest_function(algorithm)(data))
+        return verify(client.reply.read_bytes(), trust_anchors=[root], expectation=expected)
+
+    assert report(client.data.read_bytes()).findings == ()
+    assert [finding.flaw for finding in report(b"other").findings] == [Flaw.IMPRINT]
 
 
 @pytest.mark.parametrize("key_type", WITHOUT_HASH)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from cspd.keys.values import KeyType
 from protocols.tsp.codec import decode_request, encode_granted
+from protocols.tsp.evidence import Expectation
+from protocols.tsp.hash_algorithms import digest_function
 from protocols.tsp.messages import Accuracy, HashAlgorithm
 from protocols.tsp.token import TokenProfile
+from protocols.tsp.verification import verify
 from tests.protocols.tsp.tokens import DATA, POLICY, Unit, unit
 from tests.support.processes import program, run
 
@@ -121,3 +124,58 @@ def test_openssl_reads_tokens_of_the_newer_key_types(key_type: KeyType, tmp_path
     printed = run([program("openssl"), "ts", "-reply", "-in", client.reply, "-text"]).stdout
     assert "Status: Granted." in printed
     assert f"Policy OID: {POLICY}" in printed
+
+
+TSA_CONFIGURATION = """
+[tsa]
+serial = {folder}/serial
+crypto_device = builtin
+signer_cert = {folder}/unit.pem
+certs = {folder}/chain.pem
+signer_key = {folder}/unit.key
+signer_digest = {digest}
+default_policy = {policy}
+digests = sha1, sha256, sha384, sha512
+accuracy = secs:1, millisecs:500, microsecs:100
+clock_precision_digits = 3
+ordering = yes
+tsa_name = yes
+ess_cert_id_chain = {chain}
+ess_cert_id_alg = {ess_digest}
+"""
+
+
+@pytest.mark.parametrize("key_type", [KeyType.RSA_2048, KeyType.EC_P256])
+@pytest.mark.parametrize("ess_digest", ["sha1", "sha256", "sha512"])
+@pytest.mark.parametrize("chain", ["no", "yes"])
+def test_we_verify_tokens_of_openssl(key_type: KeyType, ess_digest: str, chain: str, tmp_path: Path) -> None:
+    """Which writes signingCertificate with SHA-1, and signingCertificateV2 else; also of the whole chain."""
+    client, made = Client(tmp_path), unit(key_type)
+    query = client.ask("-sha384", "-cert")
+    (tmp_path / "serial").write_text("01\n")
+    (tmp_path / "unit.pem").write_bytes(made.certificate.public_bytes(Encoding.PEM))
+    (tmp_path / "chain.pem").write_bytes(b"".join(each.public_bytes(Encoding.PEM) for each in made.chain))
+    (tmp_path / "unit.key").write_bytes(
+        made.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    configuration = tmp_path / "tsa.cnf"
+    configuration.write_text(
+        TSA_CONFIGURATION.format(folder=tmp_path, policy=POLICY, digest="sha256", ess_digest=ess_digest, chain=chain)
+    )
+    run(
+        [
+            *(program("openssl"), "ts", "-reply", "-config", configuration, "-section", "tsa"),
+            *("-queryfile", client.query, "-out", client.reply),
+        ]
+    )
+    report = verify(
+        client.reply.read_bytes(),
+        trust_anchors=[made.chain[-1]],
+        expectation=Expectation(
+            digest_of=lambda algorithm: digest_function(algorithm)(DATA), request=decode_request(query), policy=POLICY
+        ),
+    )
+    assert report.findings == ()
+    assert report.tst_info is not None
+    assert report.tst_info.accuracy == Accuracy(1, 500, 100)
+    assert report.tst_info.ordering

@@ -22,9 +22,11 @@ from cspd.config.problems import Problem
 from cspd.daemon.administration import core_operations
 from cspd.daemon.core import Core
 from cspd.http.message import Request
+from cspd.monitoring.assembly import build_monitoring
 from cspd.plugin import EnrollmentURL
 from cspd.turns import EndOfTurn
 from tests.support.authorities import Installation
+from tests.support.monitoring import StillMonitor
 from tests.support.running import result_of
 
 
@@ -71,8 +73,16 @@ class Administration:
         self.config = folder / "cspd.toml"
         self.config.write_text("")
         self.calls: list[tuple[str, Mapping[str, Any]]] = []
+        self.monitor = StillMonitor()
         certificates = Certificates(house.database)
         core = Core(
+            monitoring=build_monitoring(
+                reactor=Clock(),
+                clock=house.clock,
+                database=house.database,
+                keys=house.keys,  # type: ignore[arg-type]  # never asked
+                authorities=house.registry,
+            ),
             process="node-1",
             reactor=Clock(),
             end_of_turn=EndOfTurn(Clock().callLater),
@@ -89,7 +99,11 @@ class Administration:
             urls=house.urls,
         )
         of_daemon = DaemonOperations(
-            daemon=self.daemon, clock=house.clock, authorities=house.registry, certificates=certificates
+            daemon=self.daemon,
+            clock=house.clock,
+            authorities=house.registry,
+            certificates=certificates,
+            monitor=self.monitor,
         )
         operations = Operations((*core_operations(core, house.profiles), *of_daemon.operations()), self.chain)
         self._endpoint = AdminEndpoint(operations)

@@ -56,6 +56,7 @@ class FakeTrustedClock:
     def __init__(self, clock: FrozenClock, *, bad: str = "", near_leap: bool = False) -> None:
         self.clock = clock
         self.bad = bad
+        self.bad_until_settled = False
         self.near_leap = near_leap
 
     def now(self) -> TrustedTime:
@@ -63,6 +64,11 @@ class FakeTrustedClock:
         if self.bad:
             raise BadClock(self.bad)
         return TrustedTime(self.clock.now(), self.near_leap)
+
+    async def settled(self) -> None:
+        """It was asked, and ``bad_until_settled`` is over."""
+        if self.bad_until_settled:
+            self.bad, self.bad_until_settled = "", False
 
 
 class MonitoredClock:

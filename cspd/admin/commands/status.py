@@ -16,17 +16,21 @@ from cspd.config.problems import Problem
 def status(invocation: Invocation) -> None:
     """Show what the daemon serves.
 
-    Its listeners, protocols, CAs and certificates, and the URL for each kind of client.
+    Its health and the parts that are not well, its listeners, protocols, CAs and
+    certificates, and the URL for each kind of client.
     """
     found = invocation.run("daemon-status")
     if invocation.as_json:
         invocation.output.record(found)
         return
-    urls, authorities = found.pop("enrollment_urls"), found.pop("authorities")
+    urls, authorities, parts = found.pop("enrollment_urls"), found.pop("authorities"), found.pop("parts")
     found["listeners"] = [f"{name} on {address}" for name, address in found["listeners"].items()]
     found["certificates"] = [f"{count} {state}" for state, count in found["certificates"].items()] or "none"
     invocation.output.record(found)
     click.echo()
+    if troubles := [part for part in parts if part["state"] != "ok"]:
+        invocation.output.rows(troubles, ("part", "state", "reason"), empty="")
+        click.echo()
     invocation.output.rows(authorities, ("ca", "type", "state", "key_type", "not_after"), empty="no CAs")
     for each in urls:
         click.echo(f"\n{each['what']}\n  {each['url']}" + (f"\n  {each['command']}" if each["command"] else ""))

@@ -13,6 +13,7 @@ from cspd.authority.interfaces import Authorities
 from cspd.clock import Clock
 from cspd.config.problems import ConfigurationRefused, Problem
 from cspd.daemon.announcement import expand
+from cspd.monitoring.interfaces import Monitor
 from cspd.plugin import EnrollmentURL
 from cspd.refusals import Conflict
 
@@ -36,11 +37,20 @@ class Daemon(Protocol):
 class DaemonOperations:
     """Runs the operations on the daemon."""
 
-    def __init__(self, *, daemon: Daemon, clock: Clock, authorities: Authorities, certificates: Certificates) -> None:
+    def __init__(
+        self,
+        *,
+        daemon: Daemon,
+        clock: Clock,
+        authorities: Authorities,
+        certificates: Certificates,
+        monitor: Monitor,
+    ) -> None:
         self._daemon = daemon
         self._clock = clock
         self._authorities = authorities
         self._certificates = certificates
+        self._monitor = monitor
 
     def operations(self) -> Sequence[Operation]:
         """All of them."""
@@ -52,12 +62,15 @@ class DaemonOperations:
     async def status(self, arguments: NoArguments, caller: Caller) -> Any:
         """What runs."""
         now = self._clock.now()
+        report = await self._monitor.health()
         authorities = await self._authorities.list()
         counts = await self._certificates.counts()
         return {
             "version": __version__,
             "time": views.moment(now),
             **self._daemon.facts(),
+            "health": report.state.value,
+            "parts": [{"part": each.part, "state": each.state.value, "reason": each.reason} for each in report.parts],
             "enrollment_urls": [
                 {"what": each.what, "url": each.url, "command": each.command}
                 for each in expand(self._daemon.enrollment_urls(), authorities)

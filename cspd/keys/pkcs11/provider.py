@@ -102,9 +102,9 @@ class TokenKeys:
         return tuple(sorted(descriptions, key=lambda key: (key.label, key.reference.identifier)))
 
     async def check(self) -> ProviderHealth:
-        """Log in if need be, now."""
+        """Log in if need be, now, and look for a key."""
         with suppress(Refused):  # health tells
-            await self.pool.run(lambda: self._token.run(TokenSession.require_login))
+            await self.pool.run(lambda: self._token.run(TokenSession.require_keys))
         return self.health()
 
     def health(self) -> ProviderHealth:

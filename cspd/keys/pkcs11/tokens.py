@@ -96,6 +96,16 @@ class TokenSession:
         if not self._module.is_logged_in(self.raw):
             raise pkcs11.UserNotLoggedIn("somebody logged out")
 
+    def require_keys(self) -> None:
+        """Raise as :meth:`require_login`, and KeyVanished if none of the keys that were used is there any more.
+
+        A module may keep a session whose token is gone. One key may have been destroyed by another node, all not.
+        """
+        self.require_login()
+        seen = tuple(self._seen)
+        if seen and not any(objects.find(self.raw, ObjectClass.PRIVATE_KEY, identifier) for identifier in seen):
+            raise KeyVanished(seen[0])
+
     def close(self) -> None:
         """Close; a session that is gone is no error."""
         with suppress(pkcs11.PKCS11Error):

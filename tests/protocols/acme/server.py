@@ -45,6 +45,7 @@ from tests.support.audit import RecordingAuditLog
 from tests.support.clocks import FrozenClock
 from tests.support.databases import InlineDatabase
 from tests.support.keys import InlineKeys
+from tests.support.monitoring import StillMonitor
 
 PROFILES = ("privatessl-tls-server", "privatessl-tls-client")
 
@@ -309,6 +310,7 @@ class Server:
             demo=self.demo,
             connector=find_connector,
             process=f"process-{seed}",
+            monitor=StillMonitor(),
         )
         return factory.build_with(self.settings, services, (self.http01, self.dns01))
 

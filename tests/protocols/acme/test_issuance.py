@@ -21,6 +21,7 @@ from protocols.acme.config import ACMEConfig
 from tests.protocols.acme.client import PUBLIC, Answer, Client, Web, b64
 from tests.protocols.acme.server import FakeChallenge
 from tests.support.issuing import House, make_csr, shipped_profiles
+from tests.support.monitoring import StillMonitor
 
 NAME = "www.example.com"
 PROFILE = "privatessl-tls-server-supply-san"
@@ -51,6 +52,7 @@ class World:
             tenants=frozenset({"tenant1"}),
             connector=find_connector,
             process="process-1",
+            monitor=StillMonitor(),
         )
         types = [FakeChallenge("http-01", proves_wildcards=False), FakeChallenge("dns-01", proves_wildcards=True)]
         routes = factory.build_with(ACMEConfig(), services, types).routes

@@ -41,6 +41,7 @@ def services_of(world: World, profiles: Any = PROFILES) -> Services:
         tenants=frozenset(),
         connector=find_connector,
         process="process-1",
+        monitor=unused,
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.serialization import Encoding
+from twisted.internet.defer import Deferred
 
 from cspd.http.message import Request, Response
 from cspd.keys.values import KeyReference, KeyType, PrivateKey
@@ -90,17 +90,21 @@ class RememberedTokens:
         self.tokens.append(token)
 
 
-@dataclass
 class WatchedKeys(InlineKeys):
-    """Keys that fail, or let something happen while they sign, when told to."""
+    """Keys that wait, fail, or let something happen while they sign, when told to."""
 
-    before_signing: Callable[[], None] = lambda: None
-    signatures: int = field(default=0)
-
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
         super().__init__()
+        self.before_signing: Callable[[], None] = lambda: None
+        self.held: Deferred[None] | None = None
+        """What every signature waits for."""
+        self.signatures = 0
 
     async def sign(self, reference: KeyReference, work: Callable[[PrivateKey], T]) -> T:
+        if self.held is not None:
+            released: Deferred[None] = Deferred()
+            self.held.addCallback(lambda _: released.callback(None))
+            await released
         self.before_signing()
         self.signatures += 1
         return await super().sign(reference, work)

@@ -67,6 +67,9 @@ BAD_DATA_FORMAT = {
     "an imprint in pieces": with_imprint(SHA256_DER, b"\x24\x24\x04\x10" + bytes(16) + b"\x04\x10" + bytes(16)),
     "an imprint that is a BIT STRING": with_imprint(SHA256_DER, tlv.element(tlv.BIT_STRING, bytes(33))),
     "something behind the imprint": with_imprint(SHA256_DER, HASH, tlv.NULL),
+    "something behind the imprint of an unknown algorithm": with_imprint(
+        tlv.sequence(tlv.object_identifier("1.2.3")), HASH, tlv.NULL
+    ),
     "a hash algorithm without OID": with_imprint(tlv.sequence(tlv.NULL), HASH),
     "a hash algorithm with two parameters": with_imprint(tlv.sequence(SHA256_OID, tlv.NULL, tlv.NULL), HASH),
     "hash parameters nested 200 deep": with_imprint(tlv.sequence(SHA256_OID, b"\x30\x80" * 200), HASH),

@@ -197,6 +197,17 @@ def test_an_outage_of_the_store_is_bridged_by_the_reserve_and_then_refused() -> 
     assert result_of(as_coroutine(waiting)) not in given
 
 
+class BrokenDatabase(InlineDatabase):
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        raise ZeroDivisionError
+
+
+def test_a_bug_is_logged_with_its_traceback_and_hangs_nobody() -> None:
+    with capturedLogs() as log, pytest.raises(ZeroDivisionError):
+        result_of(numbers_of(BrokenDatabase(), FrozenClock()).next(8))
+    assert any("log_failure" in happened for happened in log)
+
+
 def test_the_store_is_asked_seldom_while_it_is_away() -> None:
     database = CountingDatabase()
     numbers = numbers_of(database, FrozenClock(), block_size=2048)
@@ -313,6 +324,6 @@ def test_no_number_comes_twice_whatever_happens(
     events: list[tuple[Callable[[SeveralProcesses, int], None], int]],
 ) -> None:
     processes = SeveralProcesses()
-    for event, value in events:
-        event(processes, value)
+    for happens, value in events:
+        happens(processes, value)
     assert len(set(processes.given)) == len(processes.given)

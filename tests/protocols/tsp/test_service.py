@@ -222,6 +222,13 @@ def test_request_after_a_start_waits_until_the_key_was_found() -> None:
     tst_info(authority.ask())
 
 
+def test_request_after_a_reload_waits_until_the_time_source_was_asked() -> None:
+    authority = Authority()
+    authority.clock.bad = "the time source has not answered yet"
+    authority.clock.bad_until_settled = True
+    tst_info(authority.ask())
+
+
 # Nothing that must not be
 
 

@@ -52,6 +52,7 @@ def services_of(installation: Installation, folder: Path) -> Services:
         tenants=frozenset(),
         connector=unused,
         process="process-1",
+        monitor=unused,
         folder=folder,
     )
 

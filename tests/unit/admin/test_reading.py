@@ -8,6 +8,7 @@ import pytest
 
 import cspd
 from cspd.config.problems import ConfigurationRefused, Problem
+from cspd.health import Health, HealthState
 from tests.support.administration import Administration
 
 
@@ -68,6 +69,22 @@ def test_status_tells_what_runs(hierarchy: Administration) -> None:
     assert "listeners      http on 127.0.0.1:8080\n" in text
     assert "certificates   1 good\n" in text
     assert "\nACME\n  https://h/demo~issuing/d\n  client https://h/demo~issuing/d\n" in text
+
+
+def test_status_shows_the_parts_that_are_not_well(administration: Administration) -> None:
+    assert "health         ok\n" in administration.done("status")
+    administration.monitor.parts = (
+        Health(part="store", state=HealthState.OK),
+        Health(part="keys-token", state=HealthState.FAILED, reason="token removed"),
+    )
+    text = administration.done("status")
+    assert "health         failed\n" in text
+    assert "\nkeys-token  failed  token removed" in text
+    assert "store" not in text
+    assert administration.json("status")["parts"] == [
+        {"part": "store", "state": "ok", "reason": ""},
+        {"part": "keys-token", "state": "failed", "reason": "token removed"},
+    ]
 
 
 def test_status_of_an_empty_installation(administration: Administration) -> None:

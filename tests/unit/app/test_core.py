@@ -15,6 +15,7 @@ from cspd.authority.registry import AuthorityRegistry
 from cspd.authority.revocation import RevocationService
 from cspd.authority.status import StatusService
 from cspd.daemon.core import Core
+from cspd.monitoring.assembly import build_monitoring
 from cspd.store.tables import certificates
 from cspd.turns import EndOfTurn
 from tests.support.issuing import URLS, House, shipped_profiles
@@ -58,6 +59,9 @@ def core_of(house: House, keys: Any) -> Core:
         ),
         certificates=None,  # type: ignore[arg-type]  # not asked
         urls=URLS,
+        monitoring=build_monitoring(
+            reactor=Clock(), clock=house.clock, database=house.database, keys=keys, authorities=registry
+        ),
         process="node-1",
     )
 

@@ -16,6 +16,7 @@ from cspd.config.problems import ConfigurationRefused
 from cspd.daemon.administration import administration_serving
 from cspd.daemon.core import Core
 from cspd.daemon.deployment import Deployment, build_deployment, build_operations
+from cspd.monitoring.assembly import build_monitoring
 from cspd.plugin import ProtocolService
 from cspd.turns import EndOfTurn
 from tests.support.administration import FakeDaemon
@@ -43,6 +44,13 @@ def core() -> Core:
         publication=house.publication,
         certificates=Certificates(house.database),
         urls=house.urls,
+        monitoring=build_monitoring(
+            reactor=Clock(),
+            clock=house.clock,
+            database=house.database,
+            keys=house.keys,  # type: ignore[arg-type]  # never asked
+            authorities=house.registry,
+        ),
     )
 
 

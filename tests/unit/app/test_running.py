@@ -78,6 +78,7 @@ class World:
         self.built = 0
         self.refusal: ConfigurationRefused | None = None
         self.levels: list[str] = []
+        self.watched: list[tuple[Deployment, list[str]]] = []
         self.factories: list[Answers] = []
         self.is_adaptable = True
         install(folder)
@@ -93,6 +94,7 @@ class World:
                 listeners=wanted_listeners,
                 factories=self.serve,
                 apply_levels=self.note_level,
+                watch=self.note_active,
             ),
             core=Part("core", self.diary, failure=core_fails),
             jobs=self.jobs,
@@ -129,6 +131,9 @@ class World:
     def note_level(self, configuration: Configuration) -> None:
         self.levels.append(configuration.root.log.level)
 
+    def note_active(self, deployment: Deployment, factories: Any) -> None:
+        self.watched.append((deployment, [wanted.name for wanted, _ in factories]))
+
     def start(self) -> None:
         configuration = self.load()
         self.listeners.bind(wanted_listeners(configuration))
@@ -148,6 +153,7 @@ def world(tmp_path: Path) -> World:
 def test_parts_start_before_requests_and_stop_after_them(world: World) -> None:
     world.start()
     assert world.diary == ["database starts", "core starts", "protocol 1 starts"]
+    assert world.watched == [(world.running.deployment, ["http", "https"])]
     assert world.jobs.names == ["job-1"]
     assert set(world.running.addresses) == {"http", "https"}
     stopping: list[object] = []
@@ -175,6 +181,7 @@ def test_reload_switches_everything_and_stops_the_old_when_its_requests_have_tim
     world.running.reload()
     assert world.jobs.names == ["job-2"]
     assert world.levels == ["INFO", "DEBUG"]
+    assert [deployment for deployment, _ in world.watched][1:] == [world.running.deployment]
     assert world.diary[2:] == ["protocol 1 starts", "protocol 2 starts"]
     world.reactor.advance(119)
     assert "protocol 1 stops" not in world.diary
@@ -212,6 +219,7 @@ def test_refused_reload_changes_nothing(world: World, old: str, new: str, reason
     with pytest.raises(ConfigurationRefused, match=reason.replace(".", r"\.")):
         world.running.reload()
     assert world.running.deployment is before
+    assert [deployment for deployment, _ in world.watched] == [before]
     assert world.built == 1
     assert world.jobs.names == ["job-1"]
 

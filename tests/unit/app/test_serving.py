@@ -11,10 +11,13 @@ from cspd.config.loader import load_configuration
 from cspd.config.problems import ConfigurationRefused
 from cspd.daemon.deployment import Deployment
 from cspd.daemon.serving import Serving, build_serving
+from cspd.daemon.watching import watched
 from cspd.http.message import Request, Response, Route
+from cspd.monitoring.requests import RequestCounters
 from cspd.plugin import ProtocolService
 from cspd.turns import EndOfTurn
 from tests.support.clocks import FrozenClock
+from tests.support.metrics import collected
 from tests.unit.config.installations import SOUND, install
 
 
@@ -31,7 +34,12 @@ def serving(folder: Path, reactor: MemoryReactorClock, text: bytes, conf: str = 
     protocols = {name: ProtocolService(routes=found) for name, found in routes.items()}
     deployment = Deployment(configuration=configuration, protocols=protocols)
     built = build_serving(
-        deployment, reactor=reactor, end_of_turn=EndOfTurn(reactor.callLater), clock=FrozenClock(), random=Random(1)
+        deployment,
+        reactor=reactor,
+        end_of_turn=EndOfTurn(reactor.callLater),
+        clock=FrozenClock(),
+        random=Random(1),
+        requests=RequestCounters(),
     )
     return {wanted.name: each for wanted, each in built}
 
@@ -75,6 +83,31 @@ def test_new_certificate_is_adopted(tmp_path: Path) -> None:
     assert present._tls.credentials.certificate == wanted._tls.credentials.certificate
 
 
+def test_protocols_and_certificates_are_watched(tmp_path: Path) -> None:
+    """Requests are counted by the protocol that answers on the listener."""
+    configuration = load_configuration(install(tmp_path), environment={}, clock=FrozenClock())
+    protocols = {name: ProtocolService(routes=[]) for name in ("acme", "repository")}
+    deployment = Deployment(
+        configuration=configuration, protocols={**protocols, "ocsp": ProtocolService(routes=[answering(b"x")])}
+    )
+    requests = RequestCounters()
+    reactor = MemoryReactorClock()
+    built = build_serving(
+        deployment,
+        reactor=reactor,
+        end_of_turn=EndOfTurn(reactor.callLater),
+        clock=FrozenClock(),
+        random=Random(1),
+        requests=requests,
+    )
+    ask(connect({wanted.name: each for wanted, each in built}["http"]))
+    assert collected(requests)["cspd_http_requests_total", ("http", "GET", "ocsp", "2xx")] == 1.0
+    sources = watched(deployment, built, FrozenClock())
+    assert list(sources) == ["tls", "acme", "repository", "ocsp"]
+    ((_, labels),) = collected(sources["tls"].metrics[0])
+    assert labels == ("https",)
+
+
 def test_drain_cuts_off_what_outlives_the_graceful_timeout(tmp_path: Path) -> None:
     reactor = MemoryReactorClock()
     factory = serving(tmp_path, reactor, b"x")["http"]
@@ -96,5 +129,10 @@ def test_routes_that_contradict_each_other_are_refused_by_the_listeners_name(tmp
     reactor = MemoryReactorClock()
     with pytest.raises(ConfigurationRefused, match=r"listeners\.http\.protocols: GET /: also claimed by /"):
         build_serving(
-            deployment, reactor=reactor, end_of_turn=EndOfTurn(reactor.callLater), clock=FrozenClock(), random=Random(1)
+            deployment,
+            reactor=reactor,
+            end_of_turn=EndOfTurn(reactor.callLater),
+            clock=FrozenClock(),
+            random=Random(1),
+            requests=RequestCounters(),
         )

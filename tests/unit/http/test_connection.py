@@ -114,10 +114,10 @@ def test_handler_that_gives_no_response_is_an_error() -> None:
 
 
 def test_access_log_hears_of_answers_and_refusals() -> None:
-    heard: list[tuple[str | None, int, float]] = []
+    heard: list[tuple[str | None, int, float, str | None]] = []
 
-    def log(request: Request | None, response: Response, seconds: float) -> None:
-        heard.append((request and request.path, response.status, seconds))
+    def log(request: Request | None, response: Response, seconds: float, route: Route | None) -> None:
+        heard.append((request and request.path, response.status, seconds, route and route.path))
 
     server = Server(access_log=log)
     client = server.connect()
@@ -126,7 +126,7 @@ def test_access_log_hears_of_answers_and_refusals() -> None:
     server.waiting[0].callback(Response(200))
     client.send(get("/nothing"))
     client.send(b"\x16")
-    assert heard == [("/wait", 200, 3.0), ("/nothing", 404, 0.0), (None, 400, 0.0)]
+    assert heard == [("/wait", 200, 3.0, "/wait"), ("/nothing", 404, 0.0, None), (None, 400, 0.0, None)]
 
 
 # Requests.

@@ -101,6 +101,7 @@ def test_port_that_is_taken_raises_with_address_and_port(started: Fixture) -> No
 
 
 @pytest.mark.requirement("R-PLAT-100")
+@pytest.mark.requirement("R-TSA-009")
 def test_accepted_sockets_inherit_keep_alive(started: Fixture) -> None:
     """180 seconds: 90 of silence, then three probes every 30."""
     listening = started.port.socket

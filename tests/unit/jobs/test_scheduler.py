@@ -204,9 +204,35 @@ def test_a_failure_is_logged_and_the_schedule_goes_on(house: House, log: list[Lo
     node.start()
     house.time.advance(2 * MINUTE)
     assert len(house.runs) == 2
-    assert node.failures == {"acme-clean": 2}
+    assert (node.history["acme-clean"].runs, node.history["acme-clean"].failures) == (2, 2)
     assert [event["log_failure"].getErrorMessage() for event in log] == ["no such table"] * 2
     assert house.row().last_outcome == "failed: RuntimeError"
+
+
+def test_what_became_of_the_runs_is_remembered_over_a_reload(house: House, log: list[LogEvent]) -> None:
+    outcomes = [False, True, False]
+
+    async def work() -> None:
+        if outcomes.pop(0):
+            raise RuntimeError("no such table")
+
+    node = house.node("one")
+    node.add(house.job("one", work=work))
+    node.start()
+    seen = []
+    while outcomes:
+        house.time.advance(MINUTE)
+        history = node.history["acme-clean"]
+        times = [each and each.strftime("%H:%M") for each in (history.last_success, history.last_failure)]
+        seen.append((history.runs, history.failures, *times, history.last_run_failed))
+        node.remove("acme-clean")
+        assert node.history == {}
+        node.add(house.job("one", work=work))
+    assert seen == [
+        (1, 0, "12:01", None, False),
+        (2, 1, "12:01", "12:02", True),
+        (3, 1, "12:03", "12:02", False),
+    ]
 
 
 def test_stop_waits_for_the_run_that_is_on_and_starts_no_other(house: House) -> None:

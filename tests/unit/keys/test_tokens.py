@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pkcs11
@@ -33,6 +33,8 @@ class FakeToken:
         self.write_protected = False
         self.needs_initialization = False
         self.objects: list[Any] = ["the key"]
+        self.identifiers: set[bytes] | None = None
+        """CKA_IDs that find the objects; None: all do."""
 
     # The library and the slot.
     def get_slots(self, token_present: bool) -> Sequence[FakeToken]:
@@ -88,7 +90,9 @@ class FakeSession:
         if not self.token.sessions:
             self.token.logged_in = False
 
-    def get_objects(self, template: object) -> Sequence[Any]:
+    def get_objects(self, template: Mapping[Any, Any]) -> Sequence[Any]:
+        if self.token.identifiers is not None and template.get(pkcs11.Attribute.ID) not in self.token.identifiers:
+            return []
         return list(self.token.objects)
 
 
@@ -257,6 +261,25 @@ def test_fewer_sessions_than_configured_are_enough() -> None:
     assert bench.token._limit == 1
 
 
+@pytest.mark.requirement("R-TSA-070")
+def test_no_more_sessions_are_opened_than_configured() -> None:
+    """Who wants one more waits until one is given back."""
+    bench = Bench(sessions=2)
+    first, second = bench.token._borrow(), bench.token._borrow()
+    waits: list[str] = []
+
+    def wait() -> bool:
+        waits.append("waited")
+        bench.token._idle.append(first)  # as another thread would, meanwhile
+        return True
+
+    bench.token._changed.wait = wait  # type: ignore[assignment, method-assign]  # a test has one thread
+    assert bench.token._borrow() is first
+    assert waits == ["waited"]
+    assert len(bench.fake.sessions) == 2
+    assert second is not first
+
+
 def test_a_token_without_any_session_is_told() -> None:
     bench = Bench()
     bench.fake.most_sessions = 0
@@ -326,6 +349,29 @@ def test_a_refusal_while_the_token_is_away_is_a_new_one_each_time() -> None:
     assert first is not second
     assert (first.reason, first.refusal_code) == (second.reason, second.refusal_code)
     assert bench.refused() is not second
+
+
+def test_a_check_notices_a_token_whose_session_outlives_it() -> None:
+    """SoftHSM goes on with a login although its files are gone."""
+    bench = Bench()
+    bench.token.run(TokenSession.require_keys)
+    bench.fake.objects = []
+    bench.token.run(TokenSession.require_keys)  # no key was used yet, so none is missed
+    bench.token.expect(b"id")
+    bench.fake.present = False
+    with pytest.raises(Unavailable):
+        bench.token.run(TokenSession.require_keys)
+    assert bench.token.problem is not None
+
+
+def test_a_check_does_not_mind_a_key_that_another_node_destroyed() -> None:
+    bench = Bench()
+    bench.token.expect(b"gone")
+    bench.token.expect(b"id")
+    bench.fake.identifiers = {b"id"}
+    bench.token.run(TokenSession.require_keys)
+    assert bench.token.problem is None
+    assert bench.fake.initialized == 1
 
 
 def test_two_keys_with_one_identifier_are_refused() -> None:

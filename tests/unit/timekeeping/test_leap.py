@@ -118,6 +118,21 @@ def test_a_source_that_is_amid_its_leap_second_does_not_end_the_trust(rule: Leap
         assert "is announced" in house.refusal()
 
 
+def test_a_poll_in_the_second_that_comes_twice_takes_it_for_no_step() -> None:
+    house = before_midnight(9.5, leap=LeapRule.MARK)
+    house.pass_time(9.5)
+    house.step(-1)
+    house.source.change(leap=LeapStatus.NORMAL)
+    house.pass_time(0.5)  # the poll, at 23:59:59.5 for the second time
+    assert house.source.asked == 2
+    assert house.monitor.now().near_leap
+    house.pass_time(2)
+    assert "a leap second has passed" in house.refusal()
+    house.poll()
+    assert house.refusal() == ""
+    assert house.monitor.state().steps == 0
+
+
 def test_a_source_that_is_not_synchronised_at_any_other_time_ends_it() -> None:
     house = before_midnight(60, leap=LeapRule.MARK)
     house.source.change(leap=LeapStatus.NOT_SYNCHRONISED)

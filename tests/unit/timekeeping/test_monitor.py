@@ -13,6 +13,7 @@ from cspd.health import HealthState
 from cspd.logs import as_json
 from cspd.refusals import Unavailable
 from cspd.timekeeping.values import LeapStatus
+from tests.support.running import result_of
 from tests.support.timekeeping import SYNCHRONISED, MonitoredClock
 
 
@@ -34,6 +35,20 @@ def test_before_the_first_answer_the_clock_is_bad() -> None:
     assert "not answered yet" in house.refusal()
     waiting.callback(SYNCHRONISED)
     assert house.refusal() == ""
+
+
+@pytest.mark.parametrize("answer", [SYNCHRONISED, Unavailable("gone")])
+def test_who_wants_to_can_wait_for_the_first_answer(answer: object) -> None:
+    house = MonitoredClock()
+    house.source.answer = first = Deferred()
+    waited: list[object] = []
+    patient, impatient = (Deferred.fromCoroutine(house.monitor.settled()).addBoth(waited.append) for _ in range(2))
+    house.monitor.start()
+    impatient.cancel()
+    assert len(waited) == 1
+    (first.errback if isinstance(answer, Unavailable) else first.callback)(answer)
+    assert (patient.called, waited[1:]) == (True, [None])
+    assert result_of(house.monitor.settled()) is None
 
 
 def test_a_good_clock_tells_the_time_of_the_system_clock(house: MonitoredClock) -> None:
@@ -136,6 +151,7 @@ def test_a_question_whose_timeout_stands_still_is_ended(house: MonitoredClock) -
     house.poll()
     house.pass_time(20, timers=False)
     assert house.refusal()
+    assert house.monitor.state().polls_failed == 1
     house.source.answer = SYNCHRONISED
     house.poll()
     assert house.refusal() == ""
