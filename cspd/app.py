@@ -12,7 +12,7 @@ import os
 import pwd
 import signal
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from random import SystemRandom
 from types import TracebackType
@@ -39,6 +39,7 @@ from cspd.daemon.running import Parts, Running
 from cspd.daemon.schedule import Schedule
 from cspd.daemon.serving import build_serving, wanted_listeners
 from cspd.daemon.watching import watched
+from cspd.daemon.withdrawn import WithdrawnProtocols
 from cspd.jobs.scheduler import Scheduler
 from cspd.logs import LevelFilter, LogWriter, as_json, as_text
 from cspd.monitoring.jobs import JobSource
@@ -91,6 +92,7 @@ class CSPDService(Service):
         self._lock = StateLock(configuration.state)
         self._writer = LogWriter(levels=LevelFilter(), stream=sys.__stdout__)
         self._listeners = Listeners(lambda address: endpoint_of(address, reactor))
+        self._withdrawn = WithdrawnProtocols(configuration.state)
         self._running: Running | None = None
 
     def setServiceParent(self, parent: Any) -> None:
@@ -106,10 +108,10 @@ class CSPDService(Service):
         super().privilegedStartService()  # type: ignore[no-untyped-call]  # Twisted has no types here
         try:
             self._lock.acquire(self._owner)
-            self._listeners.bind(_every_listener(self._configuration))
+            self._listeners.bind(_every_listener(self._configuration, self._withdrawn.names()))
             if os.geteuid() == 0 and self._owner != (None, None):
                 os.chown(self._configuration.admin_socket, *(-1 if each is None else each for each in self._owner))
-        except (StateInUse, CannotListen, OSError) as error:
+        except (StateInUse, CannotListen, OSError, ValueError) as error:
             raise self._refused(str(error)) from None
 
     def startService(self) -> None:
@@ -152,6 +154,34 @@ class CSPDService(Service):
             self._log.warn("{warning}", warning=str(warning), event="configuration-warning")
         return warnings
 
+    def withdraw(self, protocol: str) -> None:
+        """Take a protocol out of service; the rest goes on by the configuration that is active.
+
+        Raises ConfigurationRefused, OSError.
+        """
+        assert self._running is not None, "not started"
+        self._change_withdrawn(self._withdrawn.names() | {protocol}, self._running.redeploy)
+        self._log.warn("protocol {protocol} was taken out of service", protocol=protocol, event="protocol-withdrawn")
+
+    def deploy(self, protocol: str) -> Sequence[Problem]:
+        """Take the configuration as it is now, with the protocol in service; returns warnings.
+
+        Raises ConfigurationRefused, OSError.
+        """
+        warnings: list[Problem] = []
+        self._change_withdrawn(self._withdrawn.names() - {protocol}, lambda: warnings.extend(self.reload()))
+        return warnings
+
+    def _change_withdrawn(self, names: frozenset[str], switch: Callable[[], object]) -> None:
+        """Serve without these protocols; what was out of service stays so if that cannot be done."""
+        former = self._withdrawn.names()
+        self._withdrawn.keep(names)
+        try:
+            switch()
+        except BaseException:
+            self._withdrawn.keep(former)
+            raise
+
     def facts(self) -> Mapping[str, Any]:
         """See :class:`cspd.admin.operations.daemon.Daemon`."""
         assert self._running is not None, "not started"
@@ -161,7 +191,8 @@ class CSPDService(Service):
             "configuration": str(configuration.path),
             "process": os.getpid(),
             "listeners": {name: written(address) for name, address in self._running.addresses.items()},
-            "protocols": sorted(self._running.deployment.protocols),
+            "protocols": sorted(self._running.deployment.protocols.keys() - self._running.deployment.withdrawn),
+            "withdrawn": sorted(self._running.deployment.withdrawn),
         }
 
     def enrollment_urls(self) -> Sequence[EnrollmentURL]:
@@ -186,8 +217,8 @@ class CSPDService(Service):
         monitor = core.monitoring.monitor
         parts = Parts(
             load=lambda: load_configuration(configuration.path, environment=os.environ, clock=SystemClock()),
-            deploy=lambda new: build_deployment(new, core),
-            listeners=_every_listener,
+            deploy=lambda new: build_deployment(new, core, withdrawn=self._withdrawn.names()),
+            listeners=lambda new: _every_listener(new, self._withdrawn.names()),
             factories=lambda deployment: (
                 *build_serving(
                     deployment,
@@ -273,8 +304,8 @@ class CSPDService(Service):
         return StartRefused(reason)
 
 
-def _every_listener(configuration: Configuration) -> tuple[Wanted, ...]:
-    return (*wanted_listeners(configuration), administration_listener(configuration))
+def _every_listener(configuration: Configuration, withdrawn: frozenset[str]) -> tuple[Wanted, ...]:
+    return (*wanted_listeners(configuration, withdrawn), administration_listener(configuration))
 
 
 def endpoint_of(address: Address, reactor: Any) -> Any:

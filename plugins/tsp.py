@@ -8,4 +8,6 @@ tsp = ProtocolDeclaration(
     configuration="protocols.tsp.config:TSPConfig",
     factory="protocols.tsp.factory:build",
     plain_http=True,
+    commands="protocols.tsp.commands:tsa",
+    command_name="tsa",
 )

@@ -46,22 +46,29 @@ class Invocation:
 
         ``doing`` is shown meanwhile where somebody watches. Arguments that are None are left out.
         """
+        with self._progress(doing):
+            return self._answer(operation, arguments, needs_daemon=operation.startswith("daemon-"))
+
+    def run_in_daemon(self, operation: str, **arguments: Any) -> Any:
+        """The same for what only the daemon can tell, because it waits for somebody, or runs."""
+        return self._answer(operation, arguments, needs_daemon=True)
+
+    def _answer(self, operation: str, arguments: Mapping[str, Any], *, needs_daemon: bool) -> Any:
         given = {name: value for name, value in arguments.items() if value is not None}
         try:
-            with self._progress(doing):
-                return self._run(operation, given)
+            return self._run(operation, given, needs_daemon=needs_daemon)
         except OperationFailed as failed:
             self.fail(failed.reason, code=failed.code)
         except Refused as refused:
             self.fail(refused.reason, code=refused.refusal_code)
 
-    def _run(self, operation: str, given: Mapping[str, Any]) -> Any:
+    def _run(self, operation: str, given: Mapping[str, Any], *, needs_daemon: bool) -> Any:
         # The daemon is asked first, whatever has become of the conf files since it started: who has to revoke a
         # certificate now must not be held up by a key of another section.
         try:
             return call(self._state_and_socket()[1], operation, given)
         except DaemonDown as down:
-            if operation.startswith("daemon-"):
+            if needs_daemon:
                 raise
             try:
                 return run_locally(self.configuration(), operation, given)
@@ -124,6 +131,45 @@ class Invocation:
     def secret_store(self) -> SecretStore:
         """The secret store, which has to be usable while the rest of the configuration is not sound yet."""
         return SecretStore(self._state_and_socket()[0] / SECRETS_FOLDER)
+
+    def state_folder(self) -> Path | None:
+        """The state folder, whether or not the configuration is sound; None if nobody can tell."""
+        tree = read_files(self.config.absolute())
+        state = places_of(tree.values, self.config.absolute().parent)[0]
+        return state if tree.files and state.is_dir() else None
+
+    def loaded_configuration(self) -> Configuration | None:
+        """The checked configuration; None if there is none."""
+        try:
+            return load_configuration(self.config, environment=os.environ, clock=SystemClock())
+        except ConfigurationRefused:
+            return None
+
+    def told_by_daemon(self, operation: str) -> Any:
+        """What the daemon answers to a question without arguments; None while none runs, or if it refuses."""
+        tree = read_files(self.config.absolute())
+        try:
+            return call(places_of(tree.values, self.config.absolute().parent)[1], operation, {})
+        except OperationFailed:
+            return None
+
+    def record(self, command: str, arguments: Mapping[str, Any], exit_status: int) -> str:
+        """Put a command that has run into the audit trail; gives why that failed, nothing if it is there."""
+        given = {"command": command, "arguments": json.dumps(arguments), "exit_status": exit_status}
+        tree = read_files(self.config.absolute())
+        try:
+            call(places_of(tree.values, self.config.absolute().parent)[1], "command-record", given)
+        except DaemonDown:
+            configuration = self.loaded_configuration()
+            if configuration is None:
+                return "no daemon runs, and there is no sound configuration"
+            try:
+                run_locally(configuration, "command-record", given)
+            except (StateInUse, Refused, OperationFailed, OSError, ValueError) as error:
+                return str(error)
+        except OperationFailed as failed:
+            return failed.reason
+        return ""
 
     def _state_and_socket(self) -> tuple[Path, Path]:
         """The state folder and the daemon's socket; ends the command only if the conf files cannot be read."""

@@ -16,7 +16,9 @@ from cspd.admin.operations.daemon import Daemon, DaemonOperations
 from cspd.admin.operations.keys import KeyOperations
 from cspd.admin.operations.organizations import OrganizationOperations
 from cspd.admin.operations.profiles import ProfileOperations
+from cspd.admin.operations.records import CommandRecords
 from cspd.admin.operations.requests import RequestOperations
+from cspd.admin.operations.signing_keys import SigningKeyOperations
 from cspd.admin.operations.values import Operation, Operations
 from cspd.authority.profile_values import Profile
 from cspd.clock import Clock
@@ -30,6 +32,7 @@ from cspd.daemon.serving import Serving
 from cspd.http.config import Limits
 from cspd.http.router import Router
 from cspd.http.server import HTTPFactory
+from cspd.keys.administration import KeyAdministration
 
 LISTENER = "administration"
 # A key of RSA 4096 on a slow token takes minutes.
@@ -57,14 +60,18 @@ def core_operations(core: Core, profiles: Mapping[str, Profile]) -> Iterable[Ope
         issuance=issuance,
         revocation=core.revocation,
     )
+    keys = KeyOperations(core.keys, core.authorities)
+    signing_keys = SigningKeyOperations(KeyAdministration(core.keys, core.keys.inspection), keys.owners)
     return (
         *OrganizationOperations(services.organizations).operations(),
         *authorities.operations(),
         *certificates.operations(),
         *RequestOperations(core.approvals(issuance)).operations(),
         *ProfileOperations(lambda: profiles).operations(),
-        *KeyOperations(core.keys, core.authorities).operations(),
+        *keys.operations(),
+        *signing_keys.operations(),
         *AuditOperations(core.database).operations(),
+        *CommandRecords(core.audit).operations(),
     )
 
 

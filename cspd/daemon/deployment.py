@@ -28,13 +28,20 @@ class Deployment:
     configuration: Configuration
     protocols: Mapping[str, ProtocolService]
     core_jobs: Sequence[Job] = ()
+    withdrawn: frozenset[str] = frozenset()
+    """Protocols that no listener serves (:mod:`cspd.daemon.withdrawn`)."""
 
     _log: ClassVar[Logger] = Logger()
 
     def routes(self, listener: str) -> Sequence[Route]:
         """What the listener of that name serves."""
         names = self.configuration.root.listeners[listener].protocols
-        return [replace(route, protocol=name) for name in names for route in self.protocols[name].routes]
+        return [
+            replace(route, protocol=name)
+            for name in names
+            if name not in self.withdrawn
+            for route in self.protocols[name].routes
+        ]
 
     @property
     def jobs(self) -> Sequence[Job]:
@@ -70,8 +77,13 @@ class Deployment:
                     self._log.failure("protocol {protocol} did not stop", protocol=name)
 
 
-def build_deployment(configuration: Configuration, core: Core) -> Deployment:
-    """Build every protocol; raises :class:`ConfigurationRefused`, which names all that cannot be built."""
+def build_deployment(
+    configuration: Configuration, core: Core, *, withdrawn: frozenset[str] = frozenset()
+) -> Deployment:
+    """Build every protocol, also those that are withdrawn.
+
+    Raises :class:`ConfigurationRefused`, which names all that cannot be built.
+    """
     services = _services(configuration, core)
     built: dict[str, ProtocolService] = {}
     problems: list[Problem] = []
@@ -84,7 +96,9 @@ def build_deployment(configuration: Configuration, core: Core) -> Deployment:
             continue
         faults = _operation_faults(protocol.declaration.typed_name, built[name].operations)
         problems += [Problem(what=each, key=key, file=configuration.path) for each in faults]
-    deployment = Deployment(configuration=configuration, protocols=built, core_jobs=core.jobs)
+    deployment = Deployment(
+        configuration=configuration, protocols=built, core_jobs=core.jobs, withdrawn=withdrawn & built.keys()
+    )
     problems += [Problem(what=each, file=configuration.path) for each in _job_faults(deployment.jobs)]
     if problems:
         raise ConfigurationRefused(problems)

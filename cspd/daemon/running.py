@@ -135,16 +135,12 @@ class Running:
         """
         configuration = self._parts.load()
         self._refuse_what_needs_a_restart(configuration)
-        deployment = self._parts.deploy(configuration)
-        factories = self._parts.factories(deployment)
-        try:
-            self._listeners.bind(self._parts.listeners(configuration))
-        except CannotListen as error:
-            raise ConfigurationRefused([Problem(what=str(error), file=configuration.path)]) from error
-        former = self.deployment
-        self._activate(deployment, factories)
-        self._retire(former)
+        self._switch(configuration)
         return configuration.warnings
+
+    def redeploy(self) -> None:
+        """Build the configuration that is active once more, whatever the files say by now; otherwise as a reload."""
+        self._switch(self.deployment.configuration)
 
     async def stop(self) -> None:
         """Stop; bounded by the graceful timeouts of the listeners."""
@@ -156,6 +152,17 @@ class Running:
         await self._jobs.stop()
         await self._core.stop()
         await self._database.stop()
+
+    def _switch(self, configuration: Configuration) -> None:
+        deployment = self._parts.deploy(configuration)
+        factories = self._parts.factories(deployment)
+        try:
+            self._listeners.bind(self._parts.listeners(configuration))
+        except CannotListen as error:
+            raise ConfigurationRefused([Problem(what=str(error), file=configuration.path)]) from error
+        former = self.deployment
+        self._activate(deployment, factories)
+        self._retire(former)
 
     def _activate(self, deployment: Deployment, factories: Sequence[tuple[Wanted, ServingFactory]]) -> None:
         deployment.start()

@@ -103,9 +103,13 @@ def _request_log(configuration: Configuration, listener: str) -> RequestLog | No
     return None if requests == "none" else RequestLog(listener, only_failures=requests == "failed")
 
 
-def wanted_listeners(configuration: Configuration) -> Sequence[Wanted]:
-    """The listeners of a configuration."""
-    return [Wanted(name=name, address=listener.address) for name, listener in configuration.root.listeners.items()]
+def wanted_listeners(configuration: Configuration, withdrawn: frozenset[str] = frozenset()) -> Sequence[Wanted]:
+    """The listeners of a configuration; clients find no port where all protocols are withdrawn."""
+    return [
+        Wanted(name=name, address=listener.address)
+        for name, listener in configuration.root.listeners.items()
+        if not listener.protocols or not withdrawn.issuperset(listener.protocols)
+    ]
 
 
 def build_serving(
@@ -122,7 +126,7 @@ def build_serving(
     tls = load_tls(configuration, now=clock.now())
     problems: list[Problem] = []
     built: list[tuple[Wanted, Serving]] = []
-    for wanted in wanted_listeners(configuration):
+    for wanted in wanted_listeners(configuration, deployment.withdrawn):
         listener = configuration.root.listeners[wanted.name]
         try:
             router = Router(deployment.routes(wanted.name))

@@ -59,4 +59,13 @@ def key_type_of(public_key: PublicKey) -> KeyType:
     raise ValueError(f"no key type for {type(public_key).__name__}")
 
 
-__all__ = ["CURVES", "RSA_BITS", "generate_private_key", "key_type_of"]
+def kind_of(public_key: PublicKey) -> str:
+    """The type and size of a key for people: ``RSA 2048 bits``, ``EC 256 bits``, ``ed25519``."""
+    if isinstance(public_key, rsa.RSAPublicKey):
+        return f"RSA {public_key.key_size} bits"
+    if isinstance(public_key, ec.EllipticCurvePublicKey):
+        return f"EC {public_key.key_size} bits"
+    return key_type_of(public_key).value
+
+
+__all__ = ["CURVES", "RSA_BITS", "generate_private_key", "key_type_of", "kind_of"]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from cspd.keys.inspection import KeyInspection
 from cspd.keys.threads import SigningPool
 from cspd.keys.values import KeyDescription, KeyReference, KeyType, PrivateKey, PublicKey
 
@@ -22,7 +23,7 @@ class ProviderHealth:
     """Why it is not available; for operators."""
 
 
-class Provider(Protocol):
+class Provider(KeyInspection, Protocol):
     """Keeps keys. Its methods raise as those of :class:`cspd.keys.interfaces.Keys`."""
 
     name: str

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from cspd.keys.deployment import Deployment
+from cspd.keys.inspection import KeyInspection
 from cspd.keys.providers import Provider, ProviderHealth
 from cspd.keys.values import KeyDescription, KeyReference, KeyType, PrivateKey, PublicKey
 from cspd.refusals import NotFound, Unavailable
@@ -117,6 +118,10 @@ class KeyService:
                     "keys: {name} cannot list its keys: {reason}", name=provider.name, reason=refusal.detail or refusal
                 )
         return tuple(keys)
+
+    def inspection(self, provider: str | None = None) -> KeyInspection:
+        """Looks at a provider, the default one if not named; raises NotFound."""
+        return self._named(provider or self._default)
 
     async def check(self) -> Sequence[ProviderHealth]:
         """Ask every provider now whether it can sign; for ``cspctl status`` and a periodic job."""

@@ -21,9 +21,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from sqlalchemy import Connection, delete, insert, select
 
+from cspd import __version__
 from cspd.clock import Clock
 from cspd.keys.encryption import DamagedKey, MasterKey, WrongMasterKey
-from cspd.keys.generation import generate_private_key
+from cspd.keys.generation import generate_private_key, kind_of
+from cspd.keys.inspection import KeyHalf, KeyObject, Slot
 from cspd.keys.providers import ProviderHealth
 from cspd.keys.threads import InlinePool, SigningPool
 from cspd.keys.values import KeyDescription, KeyReference, KeyType, PrivateKey, PublicKey
@@ -39,6 +41,18 @@ PROVIDER = "software"
 FAST = frozenset({KeyType.EC_P256, KeyType.ED25519})
 """Key types that sign in the caller's thread."""
 
+_SLOT = Slot(
+    number=0,
+    label=PROVIDER,
+    serial_number="none",
+    model="software keys",
+    firmware_version=__version__,
+    configuration="keys encrypted in the store",
+    description="the software keys of cspd",
+    fm_hardware_status="none",
+    is_current=True,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
@@ -48,7 +62,7 @@ class _Loaded:
 
 
 class SoftwareKeys:
-    """Implements :class:`cspd.keys.providers.Provider`.
+    """Implements :class:`cspd.keys.providers.Provider` and :class:`cspd.keys.inspection.KeyInspection`.
 
     A key that another node deletes stays usable here until a restart; its row is gone for good at once.
     """
@@ -150,6 +164,35 @@ class SoftwareKeys:
             KeyDescription(reference=KeyReference(PROVIDER, identifier), key_type=KeyType(key_type), label=label)
             for identifier, key_type, label in rows
         )
+
+    async def slots(self) -> Sequence[Slot]:
+        """One that stands for the store."""
+        return (_SLOT,)
+
+    async def objects(self) -> Sequence[KeyObject]:
+        """See :class:`cspd.keys.inspection.KeyInspection`."""
+        columns = (software_keys.c.identifier, software_keys.c.label, software_keys.c.public_key_der)
+        statement = select(*columns).order_by(software_keys.c.label, software_keys.c.identifier)
+        rows = await self._database.read(lambda connection: connection.execute(statement).all())
+        return tuple(
+            KeyObject(
+                half=half,
+                kind=kind_of(public_key),
+                label=label,
+                identifier=identifier,
+                usage=(usage,),
+                public_key=public_key,
+                is_ours=True,
+            )
+            for identifier, label, der in rows
+            for public_key in (cast(PublicKey, load_der_public_key(der)),)  # of a type that we made
+            for half, usage in ((KeyHalf.PUBLIC, "verify"), (KeyHalf.PRIVATE, "sign"))
+        )
+
+    async def destroy(self, identifier: str) -> Sequence[KeyHalf]:
+        """See :class:`cspd.keys.inspection.KeyInspection`."""
+        await self.delete(identifier)
+        return (KeyHalf.PUBLIC, KeyHalf.PRIVATE)
 
     async def check(self) -> ProviderHealth:
         """Software keys are always there; the store reports its own health."""

@@ -98,6 +98,11 @@ def short_name(oid: x509.ObjectIdentifier) -> str:
     return _SHORT_NAMES.get(oid.dotted_string, oid.dotted_string)
 
 
+def attribute_names(text: str) -> list[str]:
+    """The attribute types of a name as they are written, from left to right; raises :class:`NameSyntaxError`."""
+    return [attribute.strip() for attribute, _, _ in _pairs(text)]
+
+
 def parse_name(text: str) -> x509.Name:
     """Read a name written as RFC 4514, 3 says, most specific part first; ``;`` separates like ``,``.
 

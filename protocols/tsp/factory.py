@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from cspd.health import Health
 from cspd.plugin import EnrollmentURL, ProtocolService, PublicAddress, Services
 from cspd.refusals import Refused
+from cspd.timekeeping.interfaces import TimeSource
 from cspd.timekeeping.metrics import ClockCollector
 from cspd.timekeeping.monitor import ClockMonitor
 from cspd.timekeeping.settings import ClockSettings, LeapRule
@@ -20,10 +21,13 @@ from protocols.tsp.config import UNVERIFIED, ClockConfig, LeapPolicy, TSPConfig
 from protocols.tsp.endpoint import TimeStampEndpoint
 from protocols.tsp.gen_times import StoredGenTimes
 from protocols.tsp.issuing import TokenIssuer, TokenServices
+from protocols.tsp.log_operations import LogOperations
+from protocols.tsp.operations import AuthorityOperations
 from protocols.tsp.request_events import RequestEvents
 from protocols.tsp.serials import StoredSerialNumbers
 from protocols.tsp.service import TimeStampService
 from protocols.tsp.timestamp_log import StoredTimestampLog
+from protocols.tsp.timestamp_records import TimestampRecords
 from protocols.tsp.unit_assembly import build_units
 
 _log = Logger()
@@ -34,7 +38,10 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
 
     Raises Rejected for a certificate that must not sign tokens, and NotFound for a time source that there is not.
     """
-    clock = _build_clock(configuration.clock, services)
+    source, settings = _time_source(configuration.clock, services)
+    clock = ClockMonitor(
+        source, settings, reactor=services.reactor, clock=services.clock, monotonic=monotonic, part="tsp-clock"
+    )
     clock_metrics = ClockCollector(
         clock.state, source=configuration.clock.source, max_error=configuration.clock.max_error.total_seconds()
     )
@@ -78,20 +85,29 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
     def health() -> tuple[Health, ...]:
         return (clock.health(), *units.units.health())
 
+    operations = AuthorityOperations(
+        clock=services.clock,
+        source=source,
+        settings=settings,
+        issuers=configuration.issuers,
+        units=units.units,
+        base_url=services.public.http,
+    )
     return ProtocolService(
         routes=TimeStampEndpoint(service=service, config=configuration).routes(),
         jobs=units.jobs,
         start=start,
         stop=lambda: Deferred.fromCoroutine(stop()),
         enrollment_urls=[_url(issuer.id, services.public) for issuer in configuration.issuers],
+        operations=(*operations.operations(), *LogOperations(TimestampRecords(services.database)).operations()),
         health=health,
         metrics=(*events.metrics, signing, units.units, clock_metrics),
     )
 
 
-def _build_clock(config: ClockConfig, services: Services) -> ClockMonitor:
+def _time_source(config: ClockConfig, services: Services) -> tuple[TimeSource, ClockSettings]:
     make_source = services.connector("time-source", config.source)
-    source = make_source(
+    source: TimeSource = make_source(
         config.address,
         timeout=config.connect_timeout,
         reactor=services.reactor,
@@ -103,9 +119,7 @@ def _build_clock(config: ClockConfig, services: Services) -> ClockMonitor:
         max_error=config.max_error,
         leap=LeapRule.MARK if config.leap is LeapPolicy.MARK else LeapRule.REFUSE,
     )
-    return ClockMonitor(
-        source, settings, reactor=services.reactor, clock=services.clock, monotonic=monotonic, part="tsp-clock"
-    )
+    return source, settings
 
 
 async def _reserve(serial_numbers: StoredSerialNumbers) -> None:

@@ -30,9 +30,9 @@ async def json_lines(records: TimestampRecords) -> AsyncIterator[str]:
 
 async def csv_lines(records: TimestampRecords) -> AsyncIterator[str]:
     """A line of field names and a line for each row, chain by chain (RFC 4180)."""
-    yield _csv_line(FIELDS)
+    yield csv_line(FIELDS)
     async for entry in _all(records):
-        yield _csv_line(record(entry).values())
+        yield csv_line(record(entry).values())
 
 
 def record(entry: LogEntry) -> dict[str, str | int]:
@@ -71,7 +71,8 @@ async def _all(records: TimestampRecords) -> AsyncIterator[LogEntry]:
             yield entry
 
 
-def _csv_line(fields: Iterable[str | int]) -> str:
+def csv_line(fields: Iterable[str | int]) -> str:
+    """A line of CSV with its line end (RFC 4180)."""
     line = io.StringIO()
     csv.writer(line).writerow(fields)
     return line.getvalue()

@@ -52,6 +52,10 @@ class TimestampRecords:
                 yield entry
             position = entries[-1].sequence
 
+    async def page(self, chain: str, after: int) -> Sequence[LogEntry]:
+        """At most :data:`PAGE` rows of a chain in order, those behind the sequence number ``after``."""
+        return (await self._page(chain, after)).entries
+
     async def find(self, serial_number: int) -> list[LogEntry]:
         """The rows with this serial number: one or none; more would be a fault."""
         query = select(tsp_logged_tokens).where(tsp_logged_tokens.c.serial_number == serial_number).limit(PAGE)

@@ -37,6 +37,8 @@ class FakeDaemon:
         self.warnings: Sequence[Problem] = ()
         self.refusal: Exception | None = None
         self.reloads = 0
+        self.protocols = {"acme", "ocsp"}
+        self.withdrawn: set[str] = set()
         self.urls = (
             EnrollmentURL(what="ACME", url="https://h/{ca}/d", command="client https://h/{ca}/d", profile="tls-server"),
         )
@@ -48,6 +50,16 @@ class FakeDaemon:
         self.reloads += 1
         return self.warnings
 
+    def withdraw(self, protocol: str) -> None:
+        """Note it."""
+        self.withdrawn.add(protocol)
+
+    def deploy(self, protocol: str) -> Sequence[Problem]:
+        """Note it, and reload."""
+        warnings = self.reload()
+        self.withdrawn.discard(protocol)
+        return warnings
+
     def facts(self) -> Mapping[str, Any]:
         """A daemon with one listener."""
         return {
@@ -55,7 +67,8 @@ class FakeDaemon:
             "configuration": "/etc/cspd/cspd.toml",
             "process": 17,
             "listeners": {"http": "127.0.0.1:8080"},
-            "protocols": ["acme", "ocsp"],
+            "protocols": sorted(self.protocols - self.withdrawn),
+            "withdrawn": sorted(self.withdrawn),
         }
 
     def enrollment_urls(self) -> Sequence[EnrollmentURL]:

@@ -8,6 +8,8 @@ from uuid import uuid4
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, rsa
 
+from cspd.keys.generation import kind_of
+from cspd.keys.inspection import KeyHalf, KeyObject, Slot
 from cspd.keys.values import KeyDescription, KeyReference, KeyType, PrivateKey, PublicKey
 from cspd.refusals import NotFound
 
@@ -58,6 +60,36 @@ class InlineKeys:
     async def list(self) -> Sequence[KeyDescription]:
         """All keys."""
         return tuple(self._descriptions.values())
+
+    def inspection(self, provider: str) -> InlineKeys:
+        """Itself, whatever the provider."""
+        return self
+
+    async def slots(self) -> Sequence[Slot]:
+        """None."""
+        return ()
+
+    async def objects(self) -> Sequence[KeyObject]:
+        """Both halves of all keys."""
+        return tuple(
+            KeyObject(
+                half=half,
+                kind=kind_of(private_key.public_key()),
+                label=self._descriptions[reference].label,
+                identifier=reference.identifier,
+                usage=("verify",) if half is KeyHalf.PUBLIC else ("sign",),
+                public_key=private_key.public_key(),
+                is_ours=True,
+            )
+            for reference, private_key in self.private_keys.items()
+            for half in KeyHalf
+        )
+
+    async def destroy(self, identifier: str) -> Sequence[KeyHalf]:
+        """Forget the key."""
+        reference = next(each for each in self.private_keys if each.identifier == identifier)
+        await self.delete(reference)
+        return tuple(KeyHalf)
 
     def _private(self, reference: KeyReference) -> PrivateKey:
         try:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from cspd import __version__
 from cspd.admin import views
-from cspd.admin.operations.values import Caller, NoArguments, Operation
+from cspd.admin.operations.values import Arguments, Caller, NoArguments, Operation
 from cspd.authority.certificates import Certificates
 from cspd.authority.interfaces import Authorities
 from cspd.clock import Clock
@@ -15,7 +16,13 @@ from cspd.config.problems import ConfigurationRefused, Problem
 from cspd.daemon.announcement import expand
 from cspd.monitoring.interfaces import Monitor
 from cspd.plugin import EnrollmentURL
-from cspd.refusals import Conflict
+from cspd.refusals import Conflict, Unavailable
+
+
+class ProtocolName(Arguments):
+    """Which protocol, by its name in conf."""
+
+    protocol: str
 
 
 class Daemon(Protocol):
@@ -23,6 +30,14 @@ class Daemon(Protocol):
 
     def reload(self) -> Sequence[Problem]:
         """Take the configuration as it is now; gives warnings, raises ConfigurationRefused."""
+        ...
+
+    def withdraw(self, protocol: str) -> None:
+        """Take a protocol out of service, and change nothing else; raises ConfigurationRefused, OSError."""
+        ...
+
+    def deploy(self, protocol: str) -> Sequence[Problem]:
+        """The same as a reload, and the protocol is in service again; raises OSError too."""
         ...
 
     def facts(self) -> Mapping[str, Any]:
@@ -57,6 +72,8 @@ class DaemonOperations:
         return (
             Operation(name="daemon-status", arguments=NoArguments, run=self.status, only_reads=True),
             Operation(name="daemon-reload", arguments=NoArguments, run=self.reload),
+            Operation(name="daemon-withdraw", arguments=ProtocolName, run=self.withdraw),
+            Operation(name="daemon-deploy", arguments=ProtocolName, run=self.deploy),
         )
 
     async def status(self, arguments: NoArguments, caller: Caller) -> Any:
@@ -81,8 +98,34 @@ class DaemonOperations:
 
     async def reload(self, arguments: NoArguments, caller: Caller) -> Any:
         """Apply the configuration as it is now, whole or not at all."""
-        try:
+        with _refusals():
             warnings = self._daemon.reload()
-        except ConfigurationRefused as refused:
-            raise Conflict(f"the old configuration stays active:\n{refused}", code="configuration-refused") from refused
         return {"warnings": [warning.as_json() for warning in warnings]}
+
+    async def withdraw(self, arguments: ProtocolName, caller: Caller) -> Any:
+        """Take a protocol out of service until it is deployed."""
+        facts = self._daemon.facts()
+        if arguments.protocol not in facts["protocols"]:
+            is_out = arguments.protocol in facts["withdrawn"]
+            raise Conflict(f"{arguments.protocol} is {'out of service already' if is_out else 'not deployed'}")
+        with _refusals():
+            self._daemon.withdraw(arguments.protocol)
+        return {"protocol": arguments.protocol}
+
+    async def deploy(self, arguments: ProtocolName, caller: Caller) -> Any:
+        """Apply the configuration as it is now, with a protocol in service that was stopped."""
+        with _refusals():
+            warnings = self._daemon.deploy(arguments.protocol)
+        if arguments.protocol not in self._daemon.facts()["protocols"]:
+            raise Conflict(f"the configuration is active, and has no [protocols.{arguments.protocol}]")
+        return {"warnings": [warning.as_json() for warning in warnings]}
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except ConfigurationRefused as refused:
+        raise Conflict(f"the old configuration stays active:\n{refused}", code="configuration-refused") from refused
+    except (OSError, ValueError) as error:
+        raise Unavailable(f"the state folder does not take it: {error}") from error

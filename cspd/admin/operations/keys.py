@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cspd.admin import views
@@ -26,8 +26,16 @@ class KeyOperations:
 
     async def list(self, arguments: NoArguments, caller: Caller) -> Any:
         """All keys, and which CA signs with them, or did before a re-key: it goes on to sign their CRLs."""
+        owners = await self._owners()
+        return [views.key(each, owners[each.reference]) for each in await self._keys.list()]
+
+    async def owners(self, key: KeyReference) -> Sequence[str]:
+        """The CAs that sign with a key, or did before a re-key."""
+        return (await self._owners())[key]
+
+    async def _owners(self) -> Mapping[KeyReference | None, Sequence[str]]:
         owners: defaultdict[KeyReference | None, list[str]] = defaultdict(list)
         for authority in await self._authorities.list():
             for key in {authority.key, *(earlier.key for earlier in authority.previous)}:
                 owners[key].append(str(authority.reference))
-        return [views.key(each, owners[each.reference]) for each in await self._keys.list()]
+        return owners

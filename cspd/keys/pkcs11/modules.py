@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Condition, Lock
 from typing import Any
 
@@ -107,6 +107,14 @@ class Module:
                 self._closed = False
                 self._is_free = self._initialized and self.is_thread_safe
                 self._turn.notify_all()
+
+    def tokens(self) -> list[tuple[Any, Any]]:
+        """Each slot with a token that answers (``pkcs11.Slot``, ``pkcs11.Token``); call :meth:`inside`."""
+        found = []
+        for slot in self._library.get_slots(token_present=True):
+            with suppress(pkcs11.PKCS11Error):
+                found.append((slot, slot.get_token()))
+        return found
 
     def find_token(self, label: str) -> Any:
         """The ``pkcs11.Token`` with this label, its flags as of now; call :meth:`inside`.

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pkcs11 import Attribute, ObjectClass
 
+from cspd.keys.inspection import KeyHalf, KeyObject, Slot
 from cspd.keys.pkcs11 import objects
+from cspd.keys.pkcs11.inspection import destroy_objects, read_objects, read_slots
 from cspd.keys.pkcs11.keys import TokenEllipticCurvePrivateKey, TokenRSAPrivateKey
 from cspd.keys.pkcs11.refusals import UNTOUCHED
 from cspd.keys.pkcs11.tokens import Token, TokenSession
@@ -24,7 +27,10 @@ _IDENTIFIER_OCTETS = 16
 
 
 class TokenKeys:
-    """Implements :class:`cspd.keys.providers.Provider`. The token is the only record of its keys."""
+    """Implements :class:`cspd.keys.providers.Provider` and :class:`cspd.keys.inspection.KeyInspection`.
+
+    The token is the only record of its keys.
+    """
 
     def __init__(self, token: Token, pool: SigningPool, *, random_bytes: Callable[[int], bytes]) -> None:
         """``pool`` has one thread for each session of the token."""
@@ -100,6 +106,27 @@ class TokenKeys:
 
         descriptions = await self.pool.run(lambda: self._token.run(describe))
         return tuple(sorted(descriptions, key=lambda key: (key.label, key.reference.identifier)))
+
+    async def slots(self) -> Sequence[Slot]:
+        """See :class:`cspd.keys.inspection.KeyInspection`."""
+        return await self.pool.run(lambda: self._token.run(read_slots))
+
+    async def objects(self) -> Sequence[KeyObject]:
+        """See :class:`cspd.keys.inspection.KeyInspection`."""
+        return await self.pool.run(lambda: self._token.run(partial(read_objects, our_octets=_IDENTIFIER_OCTETS)))
+
+    async def destroy(self, identifier: str) -> Sequence[KeyHalf]:
+        """See :class:`cspd.keys.inspection.KeyInspection`."""
+        cka_id = bytes.fromhex(identifier)
+        # Once begun it is not repeated: the second attempt could not tell what the first one has destroyed.
+        halves = await self.pool.run(
+            lambda: self._token.run(lambda session: destroy_objects(session, cka_id), repeat_after=UNTOUCHED)
+        )
+        if not halves:
+            raise NotFound(f"no key {self.name}:{identifier}", code="no-such-key")
+        self._keys.pop(cka_id, None)
+        self._token.forget(cka_id)
+        return halves
 
     async def check(self) -> ProviderHealth:
         """Log in if need be, now, and look for a key."""

@@ -91,6 +91,10 @@ class TokenSession:
         self._seen.add(identifier)
         return found[0]
 
+    def tokens(self) -> list[tuple[Any, Any]]:
+        """All slots of the module and their tokens (``pkcs11.Slot``, ``pkcs11.Token``); raises PKCS11Error."""
+        return self._module.tokens()
+
     def require_login(self) -> None:
         """Raise UserNotLoggedIn, or what tells that the session is gone: without a login, searches find nothing."""
         if not self._module.is_logged_in(self.raw):

@@ -17,7 +17,7 @@ LOGIN_FUNCTION = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong
 
 
 class FakeModule:
-    """Answers with given return codes and remembers what it was asked."""
+    """Answers with given return codes and remembers what it was asked. Keep it: its functions end with it."""
 
     def __init__(self, *, initialize: Callable[[int | None], int] = lambda flags: 0, login: int = 0, state: int = 0):
         self.calls: list[Any] = []
@@ -64,13 +64,15 @@ def test_a_module_that_cannot_lock_is_for_one_thread_at_a_time() -> None:
 
 
 def test_an_error_of_the_module_is_raised_by_its_class() -> None:
+    module = FakeModule(initialize=lambda flags: 5)
     with pytest.raises(pkcs11.GeneralError, match="0x5"):
-        Cryptoki(FakeModule(initialize=lambda flags: 5).function_list).initialize()
+        Cryptoki(module.function_list).initialize()
 
 
 def test_a_vendors_own_return_code_is_told_by_its_number() -> None:
+    module = FakeModule(login=0x80001234)
     with pytest.raises(pkcs11.PKCS11Error, match="0x80001234"):
-        Cryptoki(FakeModule(login=0x80001234).function_list).login(7, b"1234")
+        Cryptoki(module.function_list).login(7, b"1234")
 
 
 def test_login_gives_the_pin_to_the_user() -> None:
@@ -80,15 +82,18 @@ def test_login_gives_the_pin_to_the_user() -> None:
 
 
 def test_being_logged_in_already_is_no_error() -> None:
-    Cryptoki(FakeModule(login=0x100).function_list).login(7, b"1234")
+    module = FakeModule(login=0x100)
+    Cryptoki(module.function_list).login(7, b"1234")
 
 
 @pytest.mark.parametrize(("state", "expected"), [(0, False), (1, True), (2, False), (3, True), (4, False)])
 def test_login_state_is_read_from_the_session(state: int, expected: bool) -> None:
     """CK_STATE: public, user or security officer; read-only or read-write."""
-    assert Cryptoki(FakeModule(state=state).function_list).is_logged_in(7) is expected
+    module = FakeModule(state=state)
+    assert Cryptoki(module.function_list).is_logged_in(7) is expected
 
 
 def test_a_session_that_is_gone_is_told() -> None:
+    module = FakeModule()
     with pytest.raises(pkcs11.SessionHandleInvalid):
-        Cryptoki(FakeModule().function_list).is_logged_in(8)
+        Cryptoki(module.function_list).is_logged_in(8)
