@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from cspd.x509 import tlv
+from cspd.x509.crmf.decoding import decode_cert_id, decode_cert_req_messages, decode_cert_template
+from cspd.x509.crmf.encoding import encode_cert_id, encode_cert_req_messages, encode_cert_template
+from cspd.x509.crmf.messages import CRMFError, EncryptedKey
 from cspd.x509.cursor import Cursor
 from protocols.cmp.limits import Limits
 from protocols.cmp.messages import (
     CertConfirmContent,
-    CertId,
     CertifiedKeyPair,
     CertRepMessage,
+    CertReqContent,
     CertResponse,
     CertStatus,
-    EncryptedKey,
     ErrorMsgContent,
     GenMsgContent,
     PollRep,
@@ -32,7 +37,6 @@ from protocols.cmp.value_encoding import (
     encode_tagged,
     read_algorithm_identifier,
     read_certificate,
-    read_general_name,
     read_info,
     read_octets,
     read_optional_free_text,
@@ -43,9 +47,24 @@ from protocols.cmp.value_encoding import (
     tagged,
 )
 
+V = TypeVar("V")
+
 MAX_HASH_OCTETS = 64
 MAX_RSP_INFO_OCTETS = 4096
 _CERTIFICATE, _ENCRYPTED_CERT, _ENVELOPED_DATA = 0xA0, 0xA1, 0xA0
+
+
+def read_cert_req_content(cursor: Cursor, limits: Limits) -> CertReqContent:
+    """Step over a CertReqMessages."""
+    messages = _read_crmf(cursor, decode_cert_req_messages)
+    if len(messages) > limits.requests:
+        raise tlv.DERError(f"more than {limits.requests} requests")
+    return CertReqContent(messages)
+
+
+def encode_cert_req_content(content: CertReqContent) -> bytes:
+    """Encode a CertReqMessages."""
+    return encode_cert_req_messages(content.messages)
 
 
 def read_cert_rep_message(cursor: Cursor, limits: Limits) -> CertRepMessage:
@@ -117,14 +136,12 @@ def _encode_certified_key_pair(pair: CertifiedKeyPair) -> bytes:
 def _read_encrypted_key(cursor: Cursor) -> EncryptedKey:
     """An EncryptedKey, whose EnvelopedData is tagged implicitly, as everything of RFC 4211 is."""
     if cursor.peek() == _ENVELOPED_DATA:
-        return EncryptedKey(enveloped_data_der=bytes((tlv.SEQUENCE,)) + cursor.element()[1:])
-    return EncryptedKey(encrypted_value_der=read_structure(cursor))
+        return EncryptedKey(bytes((tlv.SEQUENCE,)) + cursor.element()[1:])
+    return EncryptedKey(read_structure(cursor), is_enveloped_data=False)
 
 
 def _encode_encrypted_key(key: EncryptedKey) -> bytes:
-    if key.enveloped_data_der:
-        return bytes((_ENVELOPED_DATA,)) + key.enveloped_data_der[1:]
-    return key.encrypted_value_der
+    return bytes((_ENVELOPED_DATA,)) + key.der[1:] if key.is_enveloped_data else key.der
 
 
 def read_rev_req_content(cursor: Cursor, limits: Limits) -> RevReqContent:
@@ -135,13 +152,17 @@ def read_rev_req_content(cursor: Cursor, limits: Limits) -> RevReqContent:
 def encode_rev_req_content(content: RevReqContent) -> bytes:
     """Encode a RevReqContent."""
     return encode_sequence_of(
-        content.details, lambda details: tlv.sequence(details.cert_details_der, details.crl_entry_details_der)
+        content.details,
+        lambda details: tlv.sequence(encode_cert_template(details.cert_details), details.crl_entry_details_der),
     )
 
 
 def _read_rev_details(cursor: Cursor) -> RevDetails:
     fields = cursor.enter(tlv.SEQUENCE)
-    details = RevDetails(read_structure(fields), b"" if fields.is_at_end else read_structure(fields))
+    details = RevDetails(
+        cert_details=_read_crmf(fields, decode_cert_template),
+        crl_entry_details_der=b"" if fields.is_at_end else read_structure(fields),
+    )
     fields.finish()
     return details
 
@@ -150,7 +171,13 @@ def read_rev_rep_content(cursor: Cursor, limits: Limits) -> RevRepContent:
     """Step over a RevRepContent."""
     fields = cursor.enter(tlv.SEQUENCE)
     status = read_sequence_of(fields, lambda inner: read_status_info(inner, limits), limit=limits.requests)
-    rev_certs = tagged(fields, 0, lambda inner: read_sequence_of(inner, _read_cert_id, limit=limits.requests))
+    rev_certs = tagged(
+        fields,
+        0,
+        lambda inner: read_sequence_of(
+            inner, lambda element: _read_crmf(element, decode_cert_id), limit=limits.requests
+        ),
+    )
     crls = tagged(fields, 1, lambda inner: read_sequence_of(inner, read_structure, limit=limits.requests))
     fields.finish()
     return RevRepContent(status, rev_certs or (), crls or ())
@@ -160,20 +187,9 @@ def encode_rev_rep_content(content: RevRepContent) -> bytes:
     """Encode a RevRepContent."""
     return tlv.sequence(
         encode_sequence_of(content.status, encode_status_info),
-        encode_tagged(0, encode_sequence_of(content.rev_certs, _encode_cert_id) if content.rev_certs else None),
+        encode_tagged(0, encode_sequence_of(content.rev_certs, encode_cert_id) if content.rev_certs else None),
         encode_tagged(1, tlv.sequence(*content.crls_der) if content.crls_der else None),
     )
-
-
-def _read_cert_id(cursor: Cursor) -> CertId:
-    fields = cursor.enter(tlv.SEQUENCE)
-    cert_id = CertId(read_general_name(fields), read_small_integer(fields))
-    fields.finish()
-    return cert_id
-
-
-def _encode_cert_id(cert_id: CertId) -> bytes:
-    return tlv.sequence(cert_id.issuer_der, tlv.integer(cert_id.serial_number))
 
 
 def read_cert_confirm_content(cursor: Cursor, limits: Limits) -> CertConfirmContent:
@@ -280,3 +296,10 @@ def _read_poll_rep(cursor: Cursor, limits: Limits) -> PollRep:
 
 def _encode_poll_rep(reply: PollRep) -> bytes:
     return tlv.sequence(tlv.integer(reply.cert_req_id), tlv.integer(reply.check_after), encode_free_text(reply.reason))
+
+
+def _read_crmf(cursor: Cursor, decode: Callable[[bytes], V]) -> V:
+    try:
+        return decode(read_structure(cursor))
+    except CRMFError as error:
+        raise tlv.DERError(str(error)) from error

@@ -46,12 +46,18 @@ _CONTEXT_CONSTRUCTED = 0xA0
 _TAG_NUMBER = 0x1F
 
 _Read = Callable[[Cursor, Limits], BodyContent]
+_CERT_REQ: tuple[_Read, Callable[[Any], bytes]] = (bodies.read_cert_req_content, bodies.encode_cert_req_content)
 _CERT_REP: tuple[_Read, Callable[[Any], bytes]] = (bodies.read_cert_rep_message, bodies.encode_cert_rep_message)
 _GEN_MSG: tuple[_Read, Callable[[Any], bytes]] = (bodies.read_gen_msg_content, bodies.encode_gen_msg_content)
 _BODIES: dict[BodyType, tuple[_Read, Callable[[Any], bytes]]] = {
+    BodyType.IR: _CERT_REQ,
     BodyType.IP: _CERT_REP,
+    BodyType.CR: _CERT_REQ,
     BodyType.CP: _CERT_REP,
+    BodyType.KUR: _CERT_REQ,
     BodyType.KUP: _CERT_REP,
+    BodyType.KRR: _CERT_REQ,
+    BodyType.CCR: _CERT_REQ,
     BodyType.CCP: _CERT_REP,
     BodyType.P10CR: (lambda cursor, _: CertificationRequest(read_structure(cursor)), lambda content: content.der),
     BodyType.RR: (bodies.read_rev_req_content, bodies.encode_rev_req_content),

@@ -29,7 +29,7 @@ from protocols.cmp.value_encoding import (
     read_small_integer,
 )
 
-PASSWORD_BASED_MAC = "1.2.840.113533.7.66.13"
+PASSWORD_BASED_MAC = "1.2.840.113533.7.66.13"  # noqa: S105  # an object identifier
 DH_BASED_MAC = "1.2.840.113533.7.66.30"
 KEM_BASED_MAC = "1.2.840.113533.7.66.16"
 PBMAC1 = "1.2.840.113549.1.5.14"
@@ -55,7 +55,8 @@ _HMACS: Mapping[str, str] = {
     "1.2.840.113549.2.10": "sha384",
     "1.2.840.113549.2.11": "sha512",
 }
-_SHA256_OID, _HMAC_SHA256_OID = "2.16.840.1.101.3.4.2.1", "1.2.840.113549.2.9"
+SHA256 = Algorithm("2.16.840.1.101.3.4.2.1")
+HMAC_SHA256 = Algorithm("1.2.840.113549.2.9", tlv.NULL)
 _HMAC_SHA1 = Algorithm("1.2.840.113549.2.7", tlv.NULL)  # the default of PBKDF2-params
 _MIN_KEY_OCTETS, _MAX_KEY_OCTETS = 20, 128  # RFC 9579, 6: more than an HMAC-SHA1 has gives nothing
 
@@ -110,8 +111,8 @@ class PasswordBasedMAC:
 
     salt: bytes
     iteration_count: int
-    owf: Algorithm = Algorithm(_SHA256_OID)
-    mac: Algorithm = Algorithm(_HMAC_SHA256_OID, tlv.NULL)
+    owf: Algorithm = SHA256
+    mac: Algorithm = HMAC_SHA256
 
     @property
     def algorithm(self) -> Algorithm:
@@ -141,8 +142,8 @@ class PBMAC1MAC:
     iteration_count: int
     key_length: int | None = 32
     """Octets; None is the length of the hash of ``mac``."""
-    prf: Algorithm = Algorithm(_HMAC_SHA256_OID, tlv.NULL)
-    mac: Algorithm = Algorithm(_HMAC_SHA256_OID, tlv.NULL)
+    prf: Algorithm = HMAC_SHA256
+    mac: Algorithm = HMAC_SHA256
 
     @property
     def algorithm(self) -> Algorithm:

@@ -1,7 +1,7 @@
 """What is said in the Certificate Management Protocol, in the words of RFC 9810.
 
-``..._der`` is DER. What the server never does (key recovery, cross-certification, announcements, proof of possession by
-decryption) has its body kept as :class:`UnreadContent`.
+``..._der`` is DER. Requests for certificates are those of :mod:`cspd.x509.crmf`. What the server never does
+(announcements, proof of possession by decryption, key recovery) has its body kept as :class:`UnreadContent`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
+from cspd.x509.crmf.messages import CertId, CertReqMessages, CertTemplate, EncryptedKey
 from cspd.x509.signatures import Algorithm
 from protocols.cmp.status import PKIStatusInfo
 
@@ -99,13 +100,10 @@ class CertificationRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class EncryptedKey:
-    """A CHOICE (RFC 4211, 2): exactly one of the two is not empty."""
+class CertReqContent:
+    """ir, cr, kur, krr and ccr (RFC 9810, 5.3.1)."""
 
-    enveloped_data_der: bytes = b""
-    """An EnvelopedData (RFC 5652, 6.1)."""
-    encrypted_value_der: bytes = b""
-    """The deprecated EncryptedValue."""
+    messages: CertReqMessages
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,20 +136,10 @@ class CertRepMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class CertId:
-    """Names a certificate (RFC 4211, 6.5)."""
-
-    issuer_der: bytes
-    """A GeneralName."""
-    serial_number: int
-
-
-@dataclass(frozen=True, slots=True)
 class RevDetails:
     """One certificate to revoke (RFC 9810, 5.3.9)."""
 
-    cert_details_der: bytes
-    """A CertTemplate."""
+    cert_details: CertTemplate
     crl_entry_details_der: bytes = b""
     """Extensions; empty when absent."""
 
@@ -246,6 +234,7 @@ class PollRepContent:
 
 BodyContent = (
     UnreadContent
+    | CertReqContent
     | CertificationRequest
     | CertRepMessage
     | RevReqContent
@@ -260,12 +249,17 @@ BodyContent = (
 )
 
 _CONTENTS: dict[BodyType, type] = {
+    BodyType.IR: CertReqContent,
     BodyType.IP: CertRepMessage,
+    BodyType.CR: CertReqContent,
     BodyType.CP: CertRepMessage,
     BodyType.P10CR: CertificationRequest,
+    BodyType.KUR: CertReqContent,
     BodyType.KUP: CertRepMessage,
+    BodyType.KRR: CertReqContent,
     BodyType.RR: RevReqContent,
     BodyType.RP: RevRepContent,
+    BodyType.CCR: CertReqContent,
     BodyType.CCP: CertRepMessage,
     BodyType.PKI_CONF: PKIConfirmContent,
     BodyType.NESTED: NestedMessageContent,
