@@ -148,12 +148,7 @@ class PBMAC1MAC:
     @property
     def algorithm(self) -> Algorithm:
         """The protectionAlg."""
-        derivation = tlv.sequence(
-            encode_octets(self.salt),
-            tlv.integer(self.iteration_count),
-            b"" if self.key_length is None else tlv.integer(self.key_length),
-            b"" if self.prf == _HMAC_SHA1 else encode_algorithm(self.prf),
-        )
+        derivation = _encode_pbkdf2(self.salt, self.iteration_count, self.key_length, self.prf)
         key_derivation = tlv.sequence(tlv.object_identifier(PBKDF2), derivation)
         return Algorithm(PBMAC1, tlv.sequence(key_derivation, encode_algorithm(self.mac)))
 
@@ -215,12 +210,24 @@ def _read_pbmac1(cursor: Cursor, policy: MACPolicy) -> PBMAC1MAC:
     key_length = read_small_integer(inner) if inner.peek() == tlv.INTEGER else None
     prf = _HMAC_SHA1 if inner.is_at_end else read_algorithm_identifier(inner)
     inner.finish()
+    if derivation.parameters_der != _encode_pbkdf2(salt, iteration_count, key_length, prf):
+        raise tlv.DERError("a default value is written")
     if key_length is not None and not _MIN_KEY_OCTETS <= key_length <= _MAX_KEY_OCTETS:
         raise _bad_algorithm(f"keys of {key_length} octets are not accepted")
     _check_iterations(iteration_count, policy)
     _check_hmac(prf, policy)
     _check_hmac(mac, policy)
     return PBMAC1MAC(salt, iteration_count, key_length, prf, mac)
+
+
+def _encode_pbkdf2(salt: bytes, iteration_count: int, key_length: int | None, prf: Algorithm) -> bytes:
+    """PBKDF2-params, which leave a default value out (RFC 8018, A.2)."""
+    return tlv.sequence(
+        encode_octets(salt),
+        tlv.integer(iteration_count),
+        b"" if key_length is None else tlv.integer(key_length),
+        b"" if prf == _HMAC_SHA1 else encode_algorithm(prf),
+    )
 
 
 def _check_iterations(iteration_count: int, policy: MACPolicy) -> None:
