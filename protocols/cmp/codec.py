@@ -1,8 +1,9 @@
 """Messages of the Certificate Management Protocol and their DER (RFC 9810, 5.1).
 
 :func:`decode` is total: any bytes give a :class:`PKIMessage` or a :class:`DecodeError`. It accepts DER alone and loses
-nothing, so that ``encode(decode(data)) == data``. A message is made in two steps, because its protection is computed
-over a part of it::
+nothing, so that ``encode(decode(data)) == data``; only the values of RFC 4211 may come out in another spelling of the
+same, which matters to no protection, because that is verified over what was received. A message is made in two steps,
+because its protection is computed over a part of it::
 
     protected_part_der = protected_part(header, body)
     protection = ...                                    # see protocols.cmp.protection

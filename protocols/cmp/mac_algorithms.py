@@ -48,7 +48,7 @@ _HASHES: Mapping[str, str] = {
     "2.16.840.1.101.3.4.2.3": "sha512",
 }
 _HMACS: Mapping[str, str] = {
-    "1.3.6.1.5.5.8.1.2": "sha1",  # HMAC-SHA1 as RFC 4210 named it; openssl 3.0 sends it unless told otherwise
+    "1.3.6.1.5.5.8.1.2": "sha1",  # HMAC-SHA1, by the name of RFC 4210
     "1.2.840.113549.2.7": "sha1",
     "1.2.840.113549.2.8": "sha224",
     "1.2.840.113549.2.9": "sha256",
@@ -69,10 +69,11 @@ class MACPolicy:
     """RFC 9481, 6.1.1."""
     max_iterations: int = 100_000
     """A client that asks for more would have us work for nothing."""
-    sha1_owf: bool = False
-    """SHA-1 as the hash of the derivation."""
-    sha1_mac: bool = True
-    """HMAC-SHA1, which no attack on SHA-1 touches, as the MAC or as the function of PBKDF2."""
+    owf_hashes: frozenset[str] = frozenset({"sha224", "sha256", "sha384", "sha512"})
+    """Hashes that a key of a password-based MAC may be derived by (RFC 9481, 6.1.1)."""
+    hmac_hashes: frozenset[str] = frozenset({"sha1", "sha224", "sha256", "sha384", "sha512"})
+    """Hashes of HMAC, as the MAC and as the function of PBKDF2. No attack on SHA-1 touches HMAC, and openssl 3.0 sends
+    HMAC-SHA1 unless told otherwise."""
 
 
 DEFAULT_MAC_POLICY = MACPolicy()
@@ -186,7 +187,7 @@ def _read_password_based_mac(cursor: Cursor, policy: MACPolicy) -> PasswordBased
     iteration_count = read_small_integer(fields)
     mac = read_algorithm_identifier(fields)
     fields.finish()
-    if _HASHES.get(owf.oid) is None or (_HASHES[owf.oid] == "sha1" and not policy.sha1_owf):
+    if _HASHES.get(owf.oid) not in policy.owf_hashes:
         raise _bad_algorithm(f"the hash {owf.oid} is not accepted as owf")
     _check_iterations(iteration_count, policy)
     _check_hmac(mac, policy)
@@ -236,8 +237,7 @@ def _check_iterations(iteration_count: int, policy: MACPolicy) -> None:
 
 
 def _check_hmac(mac: Algorithm, policy: MACPolicy) -> None:
-    name = _HMACS.get(mac.oid)
-    if name is None or (name == "sha1" and not policy.sha1_mac):
+    if _HMACS.get(mac.oid) not in policy.hmac_hashes:
         raise _bad_algorithm(f"the MAC {mac.oid} is not accepted")
 
 

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 
 from cspd.x509.signatures import Algorithm, SignatureError, read_algorithm, signature_hash_of, verify_signature
@@ -57,16 +59,23 @@ def verify_mac(message: PKIMessage, key: MACKey) -> None:
         raise PKIMessageRejected(PKIFailureInfo.BAD_MESSAGE_CHECK, "the MAC of the message does not fit")
 
 
-def verify_message_signature(message: PKIMessage, public_key: object) -> None:
+def verify_message_signature(message: PKIMessage, certificate: x509.Certificate) -> None:
     """Verify the signature of a decoded message with the key of its protection certificate.
 
     Raises :class:`protocols.cmp.errors.PKIMessageRejected`: ``badAlg`` for an algorithm that is not known or signs
-    SHA-1, ``badMessageCheck`` for a signature that does not fit. Takes a millisecond at the most.
+    SHA-1, ``badDataFormat`` for a certificate whose key is none, ``badMessageCheck`` for a signature that does not fit.
+    Takes a millisecond at the most. Whether the certificate is to be trusted is not checked here.
     """
     algorithm = message.header.protection_alg
     if algorithm is None or message.protection is None:
         raise PKIMessageRejected(PKIFailureInfo.BAD_MESSAGE_CHECK, "the message is not protected")
     _check_signature_algorithm(algorithm)
+    try:
+        public_key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise PKIMessageRejected(
+            PKIFailureInfo.BAD_DATA_FORMAT, "the key of the protection certificate cannot be read", detail=str(error)
+        ) from error
     try:
         verify_signature(public_key, algorithm, message.protection, message.protected_part_der)
     except SignatureError as error:
