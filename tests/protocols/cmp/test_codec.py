@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import reduce
 
 import pytest
 from hypothesis import given
@@ -130,10 +131,10 @@ BAD = {
     "trailing octet": encode(PKIMessage(HEADER, CONFIRM)) + b"\0",
     "indefinite length": b"\x30\x80" + encode(PKIMessage(HEADER, CONFIRM))[3:] + b"\0\0",
     "something after extraCerts": _header(lambda data: data + tlv.NULL),
-    "extraCerts before protection": _header(lambda data: data[:-14] + data[-9:] + data[-14:-9]),
+    "extraCerts before protection": _header(lambda data: data[:-17] + data[-9:] + data[-17:-9]),
     "empty extraCerts": _header(lambda data: data[:-9] + b"\xa1\x02\x30\x00"),
     "protection with unused bits": _header(lambda data: data.replace(b"\x03\x04\x00mac", b"\x03\x04\x01mac")),
-    "protection without octets": tlv.sequence(protected_part(HEADER, CONFIRM)[3:], tlv.element(0xA0, b"\x03\x00")),
+    "protection without octets": _header(lambda data: data[:-17] + b"\xa0\x02\x03\x00"),
     "attribute certificate": _header(lambda data: data[:-9] + b"\xa1\x07\x30\x05\xa1\x03\x02\x01\x07"),
     "fields out of order": _header(lambda data: data.replace(b"\xa2\x08", b"\xa3\x08", 1)),
     "sender that is no GeneralName": _header(lambda data: data.replace(b"\x82\x02ca", b"\x89\x02ca")),
@@ -163,7 +164,7 @@ BAD = {
     "nested in nested": encode(PKIMessage(HEADER, nested(PKIMessage(HEADER, nested(message()))))),
     "nothing nested": _with_body(0xB4, tlv.sequence()),
     "many nested": encode(PKIMessage(HEADER, nested(*[message()] * 17))),
-    "deep": _with_body(0xB2, b"\x30\x80" * 40),
+    "deep": _with_body(0xB2, reduce(lambda inner, _: tlv.sequence(inner), range(40), b"")),
 }
 
 

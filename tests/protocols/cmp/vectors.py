@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.x509.oid import NameOID
 from hypothesis import strategies as st
 
+from cspd.keys.values import PrivateKey
 from cspd.x509 import tlv
+from cspd.x509.algorithms import signature_hash
 from cspd.x509.crmf.messages import CertId, CertReqMsg, CertRequest, CertTemplate, EncryptedKey, RAVerified
 from cspd.x509.signatures import Algorithm
 from protocols.cmp.general_names import directory_name
@@ -50,6 +51,7 @@ VECTORS = {
 }
 SECRET = b"corpus-password"
 
+KEY = ec.derive_private_key(4711, ec.SECP256R1())
 NOW = datetime(2026, 11, 25, 0, 10, 30, tzinfo=UTC)
 CLIENT = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "client")])
 SHA256 = Algorithm("2.16.840.1.101.3.4.2.1")
@@ -151,13 +153,16 @@ def message(body_type: BodyType = BodyType.GENM, header: PKIHeader = HEADER) -> 
     return PKIMessage(header, next(body for body in BODIES if body.type is body_type))
 
 
-def certificate(*extensions: tuple[x509.ExtensionType, bool], subject: x509.Name = CLIENT) -> x509.Certificate:
-    """A self-signed certificate with these extensions and whether they are critical."""
-    key = ec.derive_private_key(4711, ec.SECP256R1())
+def certificate(
+    *extensions: tuple[x509.ExtensionType, bool],
+    key: PrivateKey = KEY,
+    rsa_padding: padding.PSS | None = None,
+) -> x509.Certificate:
+    """A self-signed certificate of :data:`CLIENT` with these extensions and whether they are critical."""
     builder = (
         x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
+        .subject_name(CLIENT)
+        .issuer_name(CLIENT)
         .public_key(key.public_key())
         .serial_number(1)
         .not_valid_before(NOW)
@@ -165,7 +170,7 @@ def certificate(*extensions: tuple[x509.ExtensionType, bool], subject: x509.Name
     )
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
-    return builder.sign(key, hashes.SHA256())
+    return builder.sign(key, signature_hash(key.public_key()), rsa_padding=rsa_padding)
 
 
 _OCTETS = st.none() | st.binary(max_size=40)
