@@ -18,8 +18,6 @@ def directory_name(subject: x509.Name) -> bytes:
 
 def subject_of(general_name_der: bytes) -> x509.Name | None:
     """The Name in a GeneralName, DER; None for a name of another kind and for one that cannot be read."""
-    if general_name_der[:1] != bytes((_DIRECTORY_NAME,)):
-        return None
     try:
         start, end = tlv.read_only(general_name_der, 0, len(general_name_der), _DIRECTORY_NAME)
         return x509.Name.from_bytes(general_name_der[start:end])

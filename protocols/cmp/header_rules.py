@@ -235,8 +235,6 @@ def check_signer(header: PKIHeader, certificate: x509.Certificate) -> None:
 def _check_any(message: PKIMessage, now: datetime, policy: HeaderPolicy) -> None:
     header = message.header
     check_version(header, message.body)
-    if header.transaction_id is None:
-        raise PKIMessageRejected(PKIFailureInfo.BAD_DATA_FORMAT, "transactionID is missing")
     if header.sender_nonce is None or len(header.sender_nonce) < MIN_NONCE_OCTETS:
         raise PKIMessageRejected(
             PKIFailureInfo.BAD_SENDER_NONCE, f"senderNonce must have {8 * MIN_NONCE_OCTETS} bits or more"

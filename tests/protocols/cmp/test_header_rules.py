@@ -263,7 +263,7 @@ def test_a_signer_is_who_the_header_says() -> None:
     ],
 )
 def test_a_signer_that_is_another_is_refused(
-    changes: dict[str, bytes], signer: x509.Certificate, fail_info: PKIFailureInfo
+    changes: dict[str, Any], signer: x509.Certificate, fail_info: PKIFailureInfo
 ) -> None:
     with pytest.raises(PKIMessageRejected) as raised:
         check_signer(replace(HEADER, **changes), signer)

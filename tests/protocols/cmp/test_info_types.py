@@ -58,6 +58,7 @@ def test_a_crl_status_has_its_source() -> None:
         tlv.sequence(tlv.generalized_time(NOW)),
         tlv.sequence(tlv.element(0xA0, STRUCTURE), tlv.element(0xA1, STRUCTURE)),
         tlv.sequence(tlv.element(0xA0, STRUCTURE), tlv.element(0x17, b"2601010000Z")),
+        tlv.sequence(tlv.element(0xA0, STRUCTURE), tlv.element(0x17, b"260101000000.5Z")),
     ):
         with pytest.raises(info.InfoError):
             info.read_crl_status_list(InfoTypeAndValue(info.CRL_STATUS_LIST, tlv.sequence(wrong)))
