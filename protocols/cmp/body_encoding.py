@@ -45,6 +45,7 @@ from protocols.cmp.value_encoding import (
     read_status_info,
     read_structure,
     tagged,
+    unwalked_structure,
 )
 
 V = TypeVar("V")
@@ -300,6 +301,6 @@ def _encode_poll_rep(reply: PollRep) -> bytes:
 
 def _read_crmf(cursor: Cursor, decode: Callable[[bytes], V]) -> V:
     try:
-        return decode(read_structure(cursor))
+        return decode(unwalked_structure(cursor))
     except CRMFError as error:
         raise tlv.DERError(str(error)) from error

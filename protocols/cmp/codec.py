@@ -41,10 +41,10 @@ from protocols.cmp.value_encoding import (
     read_structure,
     read_whole_octets_bit_string,
     tagged,
+    unwalked_structure,
 )
 
 _CONTEXT_CONSTRUCTED = 0xA0
-_TAG_NUMBER = 0x1F
 
 _Read = Callable[[Cursor, Limits], BodyContent]
 _CERT_REQ: tuple[_Read, Callable[[Any], bytes]] = (bodies.read_cert_req_content, bodies.encode_cert_req_content)
@@ -131,26 +131,26 @@ def assemble(protected_part_der: bytes, protection: bytes | None, extra_certs_de
 
 def _read_message(cursor: Cursor, limits: Limits, *, may_nest: bool) -> PKIMessage:
     fields = cursor.enter(tlv.SEQUENCE)
-    header_der, body_der = read_structure(fields), fields.element()
+    header_der = unwalked_structure(fields)
+    body_identifier = fields.peek() or 0
+    body_contents = fields.contents(body_identifier)
     protection = tagged(fields, 0, read_whole_octets_bit_string)
     extra_certs = tagged(fields, 1, lambda inner: read_sequence_of(inner, read_certificate, limit=limits.extra_certs))
     fields.finish()
     return PKIMessage(
         header=read_header(Cursor.over(header_der), limits),
-        body=_read_body(body_der, limits, may_nest=may_nest),
+        body=_read_body(body_identifier, Cursor.over(body_contents), limits, may_nest=may_nest),
         protection=protection,
         extra_certs_der=extra_certs or (),
-        protected_part_der=tlv.sequence(header_der, body_der),
+        protected_part_der=tlv.sequence(header_der, tlv.element(body_identifier, body_contents)),
     )
 
 
-def _read_body(body_der: bytes, limits: Limits, *, may_nest: bool) -> PKIBody:
-    identifier = body_der[0]
+def _read_body(identifier: int, inner: Cursor, limits: Limits, *, may_nest: bool) -> PKIBody:
     try:
-        body_type = BodyType(identifier & _TAG_NUMBER)
+        body_type = BodyType(identifier - _CONTEXT_CONSTRUCTED)
     except ValueError as error:
         raise tlv.DERError("no such body") from error
-    inner = Cursor.over(body_der).enter(_CONTEXT_CONSTRUCTED | body_type.value)
     content: BodyContent
     if body_type is not BodyType.NESTED:
         read, _ = _BODIES.get(body_type, _UNREAD)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Limits:
     """Octets and counts, per message."""
 
-    message_octets: int = 256 * 1024
-    """With certificates of ML-DSA, which have 8 kB each."""
+    message_octets: int = 64 * 1024
+    """Certificates of ML-DSA have up to 8 kB each; what is nothing but tiny elements is read in 25 ms."""
     extra_certs: int = 24
     requests: int = 16
     """Certificates, revocations, confirmations or polls; and their answers."""

@@ -68,6 +68,11 @@ def read_structure(cursor: Cursor) -> bytes:
     return cursor.element()
 
 
+def unwalked_structure(cursor: Cursor) -> bytes:
+    """A SEQUENCE, whole, for a reader that checks what is in it."""
+    return tlv.sequence(cursor.contents(tlv.SEQUENCE))
+
+
 def read_small_integer(cursor: Cursor) -> int:
     """An INTEGER of at most :data:`MAX_INTEGER_OCTETS` octets."""
     contents = cursor.contents(tlv.INTEGER)
@@ -112,7 +117,7 @@ def read_certificate(cursor: Cursor) -> bytes:
 def read_algorithm_identifier(cursor: Cursor) -> Algorithm:
     """An AlgorithmIdentifier."""
     try:
-        return read_algorithm(read_structure(cursor))
+        return read_algorithm(unwalked_structure(cursor))
     except SignatureError as error:
         raise tlv.DERError(str(error)) from error
 
