@@ -21,13 +21,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random
-from typing import Protocol
 
 from cryptography import x509
 from twisted.logger import Logger
 
 from cspd.authority.approvals import Approvals, ApprovalTerms
-from cspd.authority.interfaces import Authorities, CertificateStore, Issuance, Revocation
+from cspd.authority.interfaces import Authorities, CertificateStore, Issuance, Recorded, Revocation
 from cspd.authority.requests import AskedCertificate, read_request
 from cspd.authority.values import (
     Authority,
@@ -41,8 +40,7 @@ from cspd.authority.values import (
 from cspd.clock import Clock
 from cspd.keys.interfaces import Keys
 from cspd.refusals import BadRevocationReason, Forbidden, Malformed, NotFound, Refused
-from cspd.x509.cmc.codec import decode_pki_data, encode_req_sequence
-from cspd.x509.cmc.identity_proof import IdentityProofAlgorithmError, is_proved
+from cspd.x509.cmc.codec import decode_pki_data
 from cspd.x509.cmc.messages import (
     PKI_DATA,
     THE_WHOLE_MESSAGE,
@@ -66,6 +64,7 @@ from cspd.x509.cms.values import CMSError, SignedData
 from cspd.x509.names import format_name
 from cspd.x509.tlv import DERError
 from protocols.est.cmc_errors import CMCFailure, fail_info_of
+from protocols.est.cmc_identity import SharedSecrets, proved_identity
 from protocols.est.cmc_requests import ReadRequest, read_tagged_request
 from protocols.est.cmc_responses import Answer, FullPKIResponse, Responder, values_of
 from protocols.est.cmc_signers import Signers, VerifiedSigner
@@ -76,20 +75,6 @@ _UNDERSTOOD = (*_AT_MOST_ONE, *_ASKING, RegInfo)
 AUTHENTICATED_DATA = "1.2.840.113549.1.9.16.1.2"
 """RFC 5652, 9."""
 _log = Logger()
-
-
-class SharedSecrets(Protocol):
-    """Secrets that clients were given to enroll with."""
-
-    async def authenticate(
-        self, ca: CAReference, profile: str, identification: str, fits: Callable[[bytes], bool]
-    ) -> str:
-        """Find the secret of that name for that CA and profile, and ask ``fits`` whether it is the client's.
-
-        A secret that may be used once is used up by ``fits`` saying yes. Returns the identity of its owner. Raises
-        :class:`cspd.refusals.Unauthorized` for an unknown name as for a wrong secret.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +101,8 @@ class _Conversation:
     signer: VerifiedSigner
     requester: Requester | None
     """None for a client that nobody vouches for; it may only ask for what its key has asked for before."""
+    recorded: Recorded | None
+    """Uses up the secret that vouches for the client, with the certificate."""
     is_renewal: bool
     """Whether only the certificate that signed vouches for the client."""
 
@@ -211,12 +198,13 @@ class CMCService:
         keys = [each.asked.public_key_der for each in requests.values() if isinstance(each, ReadRequest)]
         keys += await self._keys_of_kept(message)
         signer = await self._signers.verify(signed_data, authority, keys)
-        proved = await self._proved_identity(authority, profile, message)
+        proved = await proved_identity(self._secrets, ca, profile, message)
         conversation = _Conversation(
             authority=authority,
             profile=profile,
             signer=signer,
-            requester=vouched.identity or vouched.named(proved or _name_of(signer)),
+            requester=vouched.identity or vouched.named(_name_of(signer) if proved is None else proved.name),
+            recorded=None if proved is None or vouched.identity is not None else proved.recorded,
             is_renewal=vouched.identity is None and proved is None and signer.certificate is not None,
         )
         for body_part_id, request in requests.items():
@@ -252,7 +240,7 @@ class CMCService:
             _check_renewal(conversation, request.asked)
         terms, asked = self._approval(conversation.profile), request.of(requester)
         if terms is None:
-            outcome = await self._issuance.enroll(asked)
+            outcome = await self._issuance.enroll(asked, recorded=conversation.recorded)
         else:
             outcome = await self._approvals.enroll(asked, terms)
         self._say(outcome, body_part_id, answer)
@@ -341,24 +329,6 @@ class CMCService:
             except (NotFound, Malformed):
                 continue
         return keys
-
-    async def _proved_identity(self, authority: Authority, profile: str, message: PKIData) -> str | None:
-        """Who the shared secret says it is (RFC 5272, 6.2); None where there is no identity proof."""
-        proofs, names = values_of(message, IdentityProofV2), values_of(message, Identification)
-        if not proofs:
-            return None
-        if not names or self._secrets is None:
-            raise CMCFailure(CMCFailInfo.BAD_IDENTITY, "an identity proof needs an identification of a secret we know")
-        octets = message.req_sequence_der or encode_req_sequence(message.req_sequence)
-        try:
-            return await self._secrets.authenticate(
-                authority.reference,
-                profile,
-                names[0].identification,
-                lambda secret: is_proved(proofs[0], secret, octets),
-            )
-        except IdentityProofAlgorithmError as error:
-            raise CMCFailure(CMCFailInfo.BAD_ALG, str(error)) from error
 
 
 def _open(request_der: bytes) -> tuple[SignedData | None, PKIData]:

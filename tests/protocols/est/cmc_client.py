@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
@@ -13,12 +12,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import Connection
 
 from cspd.authority.approvals import Approvals, ApprovalTerms
 from cspd.authority.certificates import Certificates
+from cspd.authority.interfaces import Recorded
 from cspd.authority.revocation import RevocationService
 from cspd.authority.values import CAReference, Requester
-from cspd.refusals import Unauthorized
+from cspd.refusals import Conflict, Forbidden, Unauthorized
 from cspd.x509 import tlv
 from cspd.x509.cmc.codec import decode_pki_response, encode_pki_data, encode_req_sequence
 from cspd.x509.cmc.identity_proof import witness_of
@@ -45,7 +46,7 @@ from tests.support.running import result_of
 CA = CAReference("demo", "issuing")
 PROFILE = "tls-client"
 TLS_CLIENT = Requester(protocol="est", identity="device", address="192.0.2.7", request_id="r-1")
-SECRETS = {"device-7": b"correct horse"}
+SECRETS = {"device-7": b"correct horse", "server-7": b"battery staple"}
 TERMS = ApprovalTerms(retry_after=timedelta(minutes=5), lifetime=timedelta(days=7))
 SHA256 = Algorithm("2.16.840.1.101.3.4.2.1")
 HMAC_SHA256 = Algorithm("1.2.840.113549.2.9")
@@ -54,15 +55,52 @@ ECDSA_DER = tlv.sequence(tlv.object_identifier("1.2.840.10045.4.3.2"))
 T = TypeVar("T", bound=ControlValue)
 
 
-class Secrets:
-    """Implements :class:`protocols.est.cmc_service.SharedSecrets`."""
+@dataclass(frozen=True)
+class Terms:
+    """Implements :class:`protocols.est.cmc_identity.SecretTerms`."""
 
-    async def authenticate(
-        self, ca: CAReference, profile: str, identification: str, fits: Callable[[bytes], bool]
-    ) -> str:
-        if (ca, profile) != (CA, PROFILE) or not fits(SECRETS.get(identification, b"")):
-            raise Unauthorized("the identity proof does not fit")
-        return identification
+    reference: str
+    profile: str = PROFILE
+
+    @property
+    def identity(self) -> str:
+        return f"owner of {self.reference}"
+
+    def require(self, ca: CAReference, profile: str) -> None:
+        if (ca, profile) != (CA, self.profile):
+            raise Forbidden("the secret is for another CA or profile")
+
+
+@dataclass(frozen=True)
+class Found:
+    """Implements :class:`protocols.est.cmc_identity.FoundSecret`."""
+
+    terms: Terms
+    secret: bytes
+
+
+class Secrets:
+    """Implements :class:`protocols.est.cmc_identity.SharedSecrets`; each secret may be used once."""
+
+    def __init__(self) -> None:
+        self.failures: list[str] = []
+        self.used: list[str] = []
+
+    async def find(self, purpose: str, reference: str) -> Found:
+        if purpose != "est" or reference not in SECRETS or reference in self.used:
+            raise Unauthorized("unknown reference number, or wrong secret")
+        return Found(Terms(reference, "tls-server" if "server" in reference else PROFILE), SECRETS[reference])
+
+    async def failed(self, reference: str) -> None:
+        self.failures.append(reference)
+
+    def use(self, secret: Terms) -> Recorded:
+        def recorded(connection: Connection, authority_id: str, serial: int) -> None:
+            if secret.reference in self.used:
+                raise Conflict("the secret cannot be used any more", code="secret-used")
+            self.used.append(secret.reference)
+
+        return recorded
 
 
 class Server:

@@ -163,13 +163,34 @@ def test_nobody_gets_nothing(server: Server) -> None:
     assert refused(server, client.send(client.csr()), None) == (CMCFailInfo.BAD_IDENTITY, (1,))
 
 
-def test_a_shared_secret_says_who_it_is(server: Server) -> None:
-    client = Client()
-    request = client.csr()
+def test_a_shared_secret_says_who_it_is_once() -> None:
+    secrets = Secrets()
+    server, client = Server(secrets=secrets), Client()
+    request, second = client.csr(), client.csr(number=2)
+    controls = (Identification("device-7"), proof(SECRETS["device-7"], request, second))
+    answered = server.ask(client.send(request, second, controls=controls), None)
+    assert [each.cmc_status for each in answered.said(CMCStatusInfoV2)] == [CMCStatus.SUCCESS, CMCStatus.FAILED]
+    record = result_of(server.certificates.find(server.house.issuing.id, answered.issued(client.key).serial_number))
+    assert record.requester == "owner of device-7"
+    assert secrets.used == ["device-7"]
+    again = (Identification("device-7"), proof(SECRETS["device-7"], request))
+    assert refused(server, client.send(request, controls=again), None) == (CMCFailInfo.BAD_IDENTITY, (0,))
+
+
+def test_a_shared_secret_goes_with_a_certificate_for_other_names(server: Server) -> None:
+    old, new = enrolled(server), Client()
+    request = new.csr("other.example")
     controls = (Identification("device-7"), proof(SECRETS["device-7"], request))
-    issued = server.ask(client.send(request, controls=controls), None).issued(client.key)
-    record = result_of(server.certificates.find(server.house.issuing.id, issued.serial_number))
-    assert record.requester == "device-7"
+    assert server.ask(old.send(request, controls=controls), None).status.cmc_status is CMCStatus.SUCCESS
+
+
+def test_a_wrong_proof_is_counted_and_uses_up_nothing() -> None:
+    secrets = Secrets()
+    server, client = Server(secrets=secrets), Client()
+    request = client.csr()
+    controls = (Identification("device-7"), proof(b"wrong", request))
+    assert refused(server, client.send(request, controls=controls), None) == (CMCFailInfo.BAD_IDENTITY, (0,))
+    assert (secrets.failures, secrets.used) == (["device-7"], [])
 
 
 @pytest.mark.parametrize("identity", [None, TLS_CLIENT])
@@ -180,6 +201,7 @@ def test_a_wrong_proof_of_identity_ends_all(server: Server, identity: object) ->
         (Identification("device-7"), proof(b"wrong", request)),
         (Identification("device-8"), proof(SECRETS["device-7"], request)),
         (Identification("device-7"), proof(SECRETS["device-7"], other)),
+        (Identification("server-7"), proof(SECRETS["server-7"], request)),
         (proof(SECRETS["device-7"], request),),
     )
     for controls in wrong:
