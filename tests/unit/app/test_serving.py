@@ -91,8 +91,14 @@ def test_protocols_and_certificates_are_watched(tmp_path: Path) -> None:
         configuration=configuration, protocols={**protocols, "ocsp": ProtocolService(routes=[answering(b"x")])}
     )
     requests = RequestCounters()
+    reactor = MemoryReactorClock()
     built = build_serving(
-        deployment, reactor=MemoryReactorClock(), clock=FrozenClock(), random=Random(1), requests=requests
+        deployment,
+        reactor=reactor,
+        end_of_turn=EndOfTurn(reactor.callLater),
+        clock=FrozenClock(),
+        random=Random(1),
+        requests=requests,
     )
     ask(connect({wanted.name: each for wanted, each in built}["http"]))
     assert collected(requests)["cspd_http_requests_total", ("http", "GET", "ocsp", "2xx")] == 1.0

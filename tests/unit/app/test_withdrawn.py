@@ -39,4 +39,5 @@ def test_withdrawn_protocol_has_no_routes_and_the_others_have_theirs(tmp_path: P
     configuration = load_configuration(install(tmp_path), environment={}, clock=FrozenClock())
     protocols = {name: ProtocolService(routes=[answering(name.encode())]) for name in ("acme", "ocsp", "repository")}
     deployment = Deployment(configuration=configuration, protocols=protocols, withdrawn=frozenset({"ocsp"}))
-    assert list(deployment.routes("http")) == list(protocols["repository"].routes)
+    served = [(route.protocol, route.handler) for route in deployment.routes("http")]
+    assert served == [("repository", route.handler) for route in protocols["repository"].routes]
