@@ -138,9 +138,9 @@ class Server:
             secrets=secrets,
         )
 
-    def ask(self, request_der: bytes, identity: Requester | None = TLS_CLIENT) -> Answered:
+    def ask(self, request_der: bytes, identity: Requester | None = TLS_CLIENT, profile: str = PROFILE) -> Answered:
         """Send a message, verify the response, and read it."""
-        response = result_of(self.service.respond(CA, PROFILE, request_der, identity))
+        response = result_of(self.service.respond(CA, profile, request_der, identity))
         signed_data = read_signed_data(response.response_der)
         assert signed_data.content_type == PKI_RESPONSE
         assert signed_data.content is not None

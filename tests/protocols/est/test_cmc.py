@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cspd.authority.values import CertificateState, RevocationReason, RevocationRequest
 from cspd.refusals import Malformed, NotFound, Rejected, Unavailable, all_refusals
 from cspd.x509 import tlv
-from cspd.x509.cmc.codec import encode_pki_data
+from cspd.x509.cmc.codec import decode_pki_response, encode_pki_data
 from cspd.x509.cmc.messages import (
     CMCFailInfo,
     CMCStatus,
@@ -35,7 +35,7 @@ from cspd.x509.cmc.messages import (
     TransactionID,
     UnknownControl,
 )
-from cspd.x509.cms.signed import encode_certs_only, encode_content_info
+from cspd.x509.cms.signed import encode_certs_only, encode_content_info, read_signed_data
 from cspd.x509.crmf.encoding import encode_cert_request
 from cspd.x509.crmf.messages import CertReqMsg, CertRequest, CertTemplate, POPOSigningKey, RAVerified
 from cspd.x509.signatures import Algorithm
@@ -365,3 +365,37 @@ def test_every_refusal_has_a_fail_info() -> None:
         code = "finer-in-a-test"
 
     assert fail_info_of(Finer("no")) is CMCFailInfo.BAD_REQUEST
+
+
+def test_a_certificate_does_not_move_to_another_profile(server: Server) -> None:
+    client = enrolled(server)
+    answered = server.ask(client.send(client.csr()), None, profile="tls-server")
+    assert answered.status.other_info is CMCFailInfo.BAD_IDENTITY
+    assert server.ask(client.send(client.csr()), profile="tls-server").status.cmc_status is CMCStatus.SUCCESS
+
+
+def test_a_certificate_of_another_ca_of_ours_vouches_for_nobody(server: Server) -> None:
+    """The store has it, but what that CA certifies is not for this one to renew."""
+    client = enrolled(server)
+    (issuing,) = [each for each in server.house.authorities.known if each.reference == CA]
+    root = server.house.root
+    server.house.authorities.known[:] = [
+        replace(root, reference=CA, profiles=issuing.profiles),
+        replace(issuing, reference=replace(CA, ca_id="other")),
+    ]
+    response = result_of(server.service.respond(CA, PROFILE, client.send(Client().csr()), None))
+    assert response.status is CMCStatus.FAILED
+    content = read_signed_data(response.response_der).content
+    assert content is not None
+    (control, *_) = decode_pki_response(content).control_sequence
+    assert isinstance(control.value, CMCStatusInfoV2)
+    assert control.value.other_info is CMCFailInfo.BAD_MESSAGE_CHECK
+
+
+def test_a_request_is_asked_for_where_it_was_made() -> None:
+    server, client = Server(waits=True), Client()
+    pending = server.ask(client.send(client.csr())).status.other_info
+    assert isinstance(pending, PendInfo)
+    message = client.send(controls=(QueryPending(pending.pend_token),))
+    assert server.ask(message, profile="tls-server").status.other_info is CMCFailInfo.BAD_REQUEST
+    assert server.ask(message).status.cmc_status is CMCStatus.PENDING
