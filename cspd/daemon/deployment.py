@@ -10,6 +10,8 @@ from twisted.internet.defer import maybeDeferred
 from twisted.logger import Logger
 
 from cspd.admin.operations.values import Operation
+from cspd.authentication.assembly import build_password_check
+from cspd.authentication.interfaces import PasswordCheck
 from cspd.config.configuration import Configuration
 from cspd.config.connectors import find_connector
 from cspd.config.problems import ConfigurationRefused, Problem
@@ -84,7 +86,7 @@ def build_deployment(
 
     Raises :class:`ConfigurationRefused`, which names all that cannot be built.
     """
-    services = _services(configuration, core)
+    services = _services(configuration, core, build_password_checks(configuration, core))
     built: dict[str, ProtocolService] = {}
     problems: list[Problem] = []
     for name, protocol in configuration.protocols.items():
@@ -113,7 +115,8 @@ def build_operations(configuration: Configuration, core: Core, operation: str) -
     for enabled in configuration.protocols.values():
         typed_name = enabled.declaration.typed_name
         if operation.startswith(f"{typed_name}-"):
-            operations = enabled.factory(enabled.settings, _services(configuration, core)).operations
+            services = _services(configuration, core, build_password_checks(configuration, core))
+            operations = enabled.factory(enabled.settings, services).operations
             found = [each for each in operations if each.name == operation]
             if found:
                 return found
@@ -138,7 +141,28 @@ def _job_faults(jobs: Sequence[Job]) -> Iterator[str]:
             yield f"the schedule of the job {job.name} is not one: {error}"
 
 
-def _services(configuration: Configuration, core: Core) -> Services:
+def build_password_checks(configuration: Configuration, core: Core) -> Mapping[str, PasswordCheck]:
+    """One for each ``[authentication.NAME]``; raises :class:`ConfigurationRefused`, which names all that cannot be."""
+    built: dict[str, PasswordCheck] = {}
+    problems: list[Problem] = []
+    for name, section in configuration.root.authentication.items():
+        try:
+            built[name] = build_password_check(
+                name,
+                section,
+                connector=find_connector,
+                reactor=core.reactor,
+                secret=configuration.secrets.resolve,
+                folder=configuration.folder,
+            )
+        except Refused as error:
+            problems.append(Problem(what=str(error), key=("authentication", name), file=configuration.path))
+    if problems:
+        raise ConfigurationRefused(problems)
+    return built
+
+
+def _services(configuration: Configuration, core: Core, password_checks: Mapping[str, PasswordCheck]) -> Services:
     server = configuration.root.server
     issuance = core.issuance(configuration.profiles)
     return Services(
@@ -159,6 +183,8 @@ def _services(configuration: Configuration, core: Core) -> Services:
         public=PublicAddress(http=server.http_url, https=server.https_url, trust_anchor=configuration.trust_anchor),
         tenants=frozenset(configuration.root.tenants.ids),
         connector=find_connector,
+        password_checks=password_checks,
+        enrollment_secrets=core.enrollment_secrets,
         process=core.process,
         monitor=core.monitoring.monitor,
         folder=configuration.folder,

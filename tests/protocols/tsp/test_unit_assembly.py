@@ -51,6 +51,8 @@ def services_of(installation: Installation, folder: Path) -> Services:
         public=PublicAddress(http="http://pki.example", https="https://pki.example"),
         tenants=frozenset(),
         connector=unused,
+        password_checks={},
+        enrollment_secrets=unused,
         process="process-1",
         monitor=unused,
         folder=folder,
