@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
+from cspd.authentication.secrets import EnrollmentSecret, FoundSecret
 from cspd.authority.interfaces import Recorded
 from cspd.authority.values import CAReference
 from cspd.refusals import Unauthorized
@@ -17,40 +18,8 @@ from protocols.est.cmc_responses import values_of
 PURPOSE = "est"
 
 
-class SecretTerms(Protocol):
-    """What an administrator said of a secret."""
-
-    @property
-    def reference(self) -> str:
-        """Names it."""
-        ...
-
-    @property
-    def identity(self) -> str:
-        """Whom it was made for."""
-        ...
-
-    def require(self, ca: CAReference, profile: str) -> None:
-        """Raise Forbidden unless it is for this CA and profile."""
-        ...
-
-
-class FoundSecret(Protocol):
-    """A usable secret."""
-
-    @property
-    def terms(self) -> SecretTerms:
-        """What was said of it."""
-        ...
-
-    @property
-    def secret(self) -> bytes:
-        """Its octets."""
-        ...
-
-
 class SharedSecrets(Protocol):
-    """Secrets that clients were given to enroll with."""
+    """Secrets that clients were given to enroll with: :class:`cspd.authentication.secrets.EnrollmentSecrets`."""
 
     async def find(self, purpose: str, reference: str) -> FoundSecret:
         """The usable secret of that name; raises Unauthorized, and Unavailable."""
@@ -60,8 +29,8 @@ class SharedSecrets(Protocol):
         """Count a wrong proof; a secret has so many tries."""
         ...
 
-    def use(self, secret: Any) -> Recorded:
-        """For ``recorded`` of issuance: uses up the secret with these terms, together with the certificate."""
+    def use(self, secret: EnrollmentSecret) -> Recorded:
+        """For ``recorded`` of issuance: uses up a one-time secret together with the certificate."""
         ...
 
 

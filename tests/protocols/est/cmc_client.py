@@ -12,14 +12,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from sqlalchemy import Connection
 
+from cspd.authentication.secrets import EnrollmentSecrets, NewSecret
 from cspd.authority.approvals import Approvals, ApprovalTerms
 from cspd.authority.certificates import Certificates
-from cspd.authority.interfaces import Recorded
 from cspd.authority.revocation import RevocationService
 from cspd.authority.values import CAReference, Requester
-from cspd.refusals import Conflict, Forbidden, Unauthorized
+from cspd.keys.encryption import MasterKey
 from cspd.x509 import tlv
 from cspd.x509.cmc.codec import decode_pki_response, encode_pki_data, encode_req_sequence
 from cspd.x509.cmc.identity_proof import witness_of
@@ -28,6 +27,7 @@ from cspd.x509.cmc.messages import (
     PKI_RESPONSE,
     CMCStatusInfoV2,
     ControlValue,
+    Identification,
     IdentityProofV2,
     PKIData,
     PKIResponse,
@@ -46,7 +46,6 @@ from tests.support.running import result_of
 CA = CAReference("demo", "issuing")
 PROFILE = "tls-client"
 TLS_CLIENT = Requester(protocol="est", identity="device", address="192.0.2.7", request_id="r-1")
-SECRETS = {"device-7": b"correct horse", "server-7": b"battery staple"}
 TERMS = ApprovalTerms(retry_after=timedelta(minutes=5), lifetime=timedelta(days=7))
 SHA256 = Algorithm("2.16.840.1.101.3.4.2.1")
 HMAC_SHA256 = Algorithm("1.2.840.113549.2.9")
@@ -55,58 +54,10 @@ ECDSA_DER = tlv.sequence(tlv.object_identifier("1.2.840.10045.4.3.2"))
 T = TypeVar("T", bound=ControlValue)
 
 
-@dataclass(frozen=True)
-class Terms:
-    """Implements :class:`protocols.est.cmc_identity.SecretTerms`."""
-
-    reference: str
-    profile: str = PROFILE
-
-    @property
-    def identity(self) -> str:
-        return f"owner of {self.reference}"
-
-    def require(self, ca: CAReference, profile: str) -> None:
-        if (ca, profile) != (CA, self.profile):
-            raise Forbidden("the secret is for another CA or profile")
-
-
-@dataclass(frozen=True)
-class Found:
-    """Implements :class:`protocols.est.cmc_identity.FoundSecret`."""
-
-    terms: Terms
-    secret: bytes
-
-
-class Secrets:
-    """Implements :class:`protocols.est.cmc_identity.SharedSecrets`; each secret may be used once."""
-
-    def __init__(self) -> None:
-        self.failures: list[str] = []
-        self.used: list[str] = []
-
-    async def find(self, purpose: str, reference: str) -> Found:
-        if purpose != "est" or reference not in SECRETS or reference in self.used:
-            raise Unauthorized("unknown reference number, or wrong secret")
-        return Found(Terms(reference, "tls-server" if "server" in reference else PROFILE), SECRETS[reference])
-
-    async def failed(self, reference: str) -> None:
-        self.failures.append(reference)
-
-    def use(self, secret: Terms) -> Recorded:
-        def recorded(connection: Connection, authority_id: str, serial: int) -> None:
-            if secret.reference in self.used:
-                raise Conflict("the secret cannot be used any more", code="secret-used")
-            self.used.append(secret.reference)
-
-        return recorded
-
-
 class Server:
     """The service over an issuing CA in memory."""
 
-    def __init__(self, *, waits: bool = False, secrets: Secrets | None = None) -> None:
+    def __init__(self, *, waits: bool = False) -> None:
         self.house = House()
         self.certificates = certificates = Certificates(self.house.database)
         self.revocation = RevocationService(
@@ -115,6 +66,13 @@ class Server:
             authorities=self.house.authorities,
             audit=self.house.audit,
             after_change=lambda *_: None,
+        )
+        self.secrets = EnrollmentSecrets(
+            clock=self.house.clock,
+            random=Random(5),
+            database=self.house.database,
+            audit=self.house.audit,
+            master_key=MasterKey(b"m" * 32, Random(6).randbytes),
         )
         self.approvals = Approvals(
             clock=self.house.clock,
@@ -135,7 +93,16 @@ class Server:
             certificates=certificates,
             approvals=self.approvals,
             approval=lambda _: TERMS if waits else None,
-            secrets=secrets,
+            secrets=self.secrets,
+        )
+
+    def secret(self, identity: str = "device-7", profile: str = PROFILE, purpose: str = "est") -> NewSecret:
+        """A one-time secret for the CA and that profile."""
+        lifetime = timedelta(days=1)
+        return result_of(
+            self.secrets.create(
+                purpose=purpose, identity=identity, lifetime=lifetime, by=TLS_CLIENT, ca=CA, profile=profile
+            )
         )
 
     def ask(self, request_der: bytes, identity: Requester | None = TLS_CLIENT, profile: str = PROFILE) -> Answered:
@@ -248,7 +215,9 @@ def pki_data(requests: tuple[TaggedRequest, ...], controls: tuple[ControlValue, 
     )
 
 
-def proof(secret: bytes, *requests: TaggedRequest) -> IdentityProofV2:
-    """An identity proof over these requests."""
-    witness = witness_of(SHA256, HMAC_SHA256, secret, encode_req_sequence(requests))
-    return IdentityProofV2(SHA256, HMAC_SHA256, witness)
+def identified(
+    new: NewSecret, *requests: TaggedRequest, secret: str | None = None
+) -> tuple[Identification, IdentityProofV2]:
+    """The controls that show a secret over these requests; by ``secret`` instead, if one is given."""
+    witness = witness_of(SHA256, HMAC_SHA256, (secret or new.secret).encode(), encode_req_sequence(requests))
+    return Identification(new.terms.reference), IdentityProofV2(SHA256, HMAC_SHA256, witness)

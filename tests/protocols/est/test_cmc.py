@@ -45,13 +45,11 @@ from tests.protocols.est.cmc_client import (
     CA,
     HMAC_SHA256,
     PROFILE,
-    SECRETS,
     TLS_CLIENT,
     Client,
-    Secrets,
     Server,
+    identified,
     pki_data,
-    proof,
 )
 from tests.support.issuing import common_name
 from tests.support.running import result_of
@@ -59,7 +57,7 @@ from tests.support.running import result_of
 
 @pytest.fixture
 def server() -> Server:
-    return Server(secrets=Secrets())
+    return Server()
 
 
 def enrolled(server: Server) -> Client:
@@ -163,50 +161,52 @@ def test_nobody_gets_nothing(server: Server) -> None:
     assert refused(server, client.send(client.csr()), None) == (CMCFailInfo.BAD_IDENTITY, (1,))
 
 
-def test_a_shared_secret_says_who_it_is_once() -> None:
-    secrets = Secrets()
-    server, client = Server(secrets=secrets), Client()
+def test_a_shared_secret_says_who_it_is_once(server: Server) -> None:
+    client, secret = Client(), server.secret()
     request, second = client.csr(), client.csr(number=2)
-    controls = (Identification("device-7"), proof(SECRETS["device-7"], request, second))
-    answered = server.ask(client.send(request, second, controls=controls), None)
+    answered = server.ask(client.send(request, second, controls=identified(secret, request, second)), None)
     assert [each.cmc_status for each in answered.said(CMCStatusInfoV2)] == [CMCStatus.SUCCESS, CMCStatus.FAILED]
     record = result_of(server.certificates.find(server.house.issuing.id, answered.issued(client.key).serial_number))
-    assert record.requester == "owner of device-7"
-    assert secrets.used == ["device-7"]
-    again = (Identification("device-7"), proof(SECRETS["device-7"], request))
-    assert refused(server, client.send(request, controls=again), None) == (CMCFailInfo.BAD_IDENTITY, (0,))
+    assert record.requester == "device-7"
+    again = client.send(request, controls=identified(secret, request))
+    assert refused(server, again, None) == (CMCFailInfo.BAD_IDENTITY, (0,))
 
 
 def test_a_shared_secret_goes_with_a_certificate_for_other_names(server: Server) -> None:
     old, new = enrolled(server), Client()
     request = new.csr("other.example")
-    controls = (Identification("device-7"), proof(SECRETS["device-7"], request))
-    assert server.ask(old.send(request, controls=controls), None).status.cmc_status is CMCStatus.SUCCESS
+    message = old.send(request, controls=identified(server.secret(), request))
+    assert server.ask(message, None).status.cmc_status is CMCStatus.SUCCESS
 
 
-def test_a_wrong_proof_is_counted_and_uses_up_nothing() -> None:
-    secrets = Secrets()
-    server, client = Server(secrets=secrets), Client()
+def test_wrong_proofs_are_counted_and_lock_the_secret(server: Server) -> None:
+    client, secret = Client(), server.secret()
     request = client.csr()
-    controls = (Identification("device-7"), proof(b"wrong", request))
-    assert refused(server, client.send(request, controls=controls), None) == (CMCFailInfo.BAD_IDENTITY, (0,))
-    assert (secrets.failures, secrets.used) == (["device-7"], [])
+    for _ in range(secret.terms.tries):
+        message = client.send(request, controls=identified(secret, request, secret="wrong"))
+        assert refused(server, message, None) == (CMCFailInfo.BAD_IDENTITY, (0,))
+    (terms,) = result_of(server.secrets.list())
+    assert (terms.state, terms.used_at) == ("locked", None)
+    message = client.send(request, controls=identified(secret, request))
+    assert refused(server, message, None) == (CMCFailInfo.BAD_IDENTITY, (0,))
 
 
 @pytest.mark.parametrize("identity", [None, TLS_CLIENT])
 def test_a_wrong_proof_of_identity_ends_all(server: Server, identity: object) -> None:
-    client = Client()
+    client, secret = Client(), server.secret()
     request, other = client.csr(), client.csr("other.example")
-    wrong: tuple[tuple[ControlValue, ...], ...] = (
-        (Identification("device-7"), proof(b"wrong", request)),
-        (Identification("device-8"), proof(SECRETS["device-7"], request)),
-        (Identification("device-7"), proof(SECRETS["device-7"], other)),
-        (Identification("server-7"), proof(SECRETS["server-7"], request)),
-        (proof(SECRETS["device-7"], request),),
-    )
-    for controls in wrong:
+    right = identified(secret, request)
+    wrong: dict[str, tuple[ControlValue, ...]] = {
+        "another secret": identified(secret, request, secret="wrong"),
+        "an unknown name": (Identification("nobody"), right[1]),
+        "over another request": identified(secret, other),
+        "for another profile": identified(server.secret(profile="tls-server"), request),
+        "for another protocol": identified(server.secret(purpose="cmp"), request),
+        "no name": right[1:],
+    }
+    for reason, controls in wrong.items():
         message = client.send(request, controls=controls)
-        assert refused(server, message, identity) == (CMCFailInfo.BAD_IDENTITY, (0,))
+        assert refused(server, message, identity) == (CMCFailInfo.BAD_IDENTITY, (0,)), reason
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_wrong_proof_of_identity_ends_all(server: Server, identity: object) ->
 )
 def test_a_proof_by_a_weak_or_unknown_algorithm_is_refused(server: Server, hash: Algorithm, mac: Algorithm) -> None:
     client = Client()
-    controls = (Identification("device-7"), IdentityProofV2(hash, mac, b"witness"))
+    controls = (Identification(server.secret().terms.reference), IdentityProofV2(hash, mac, b"witness"))
     assert refused(server, client.send(client.csr(), controls=controls), None) == (CMCFailInfo.BAD_ALG, (0,))
 
 
