@@ -18,8 +18,8 @@ the requested key over the identity proof ties the two), AuthenticatedData, chan
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
 from random import Random
 
 from cryptography import x509
@@ -77,13 +77,18 @@ AUTHENTICATED_DATA = "1.2.840.113549.1.9.16.1.2"
 _log = Logger()
 
 
-@dataclass(frozen=True, slots=True)
-class _Vouched:
-    """What is known of the client before its message is read."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What is known of a message before it is read, and the terms of the path that it came by."""
 
-    identity: Requester | None
-    address: str
-    request_id: str
+    identity: Requester | None = None
+    """Whom EST has authenticated and lets enroll for the CA and profile; None if nobody."""
+    address: str = ""
+    request_id: str = ""
+    renewal: bool = True
+    """Whether a certificate vouches for its own successor."""
+    approval: ApprovalTerms | None = None
+    """How requests wait for a person; None where they do not."""
 
     def named(self, name: str | None) -> Requester | None:
         """The client by a name that its message has proved; None without one."""
@@ -105,6 +110,7 @@ class _Conversation:
     """Uses up the secret that vouches for the client, with the certificate."""
     is_renewal: bool
     """Whether only the certificate that signed vouches for the client."""
+    approval: ApprovalTerms | None
 
 
 class CMCService:
@@ -121,10 +127,8 @@ class CMCService:
         revocation: Revocation,
         certificates: CertificateStore,
         approvals: Approvals,
-        approval: Callable[[str], ApprovalTerms | None],
         secrets: SharedSecrets | None = None,
     ) -> None:
-        """``approval`` gives the terms of a profile whose certificates wait for a person; None for the others."""
         self._clock = clock
         self._responder = Responder(clock, random, keys)
         self._authorities = authorities
@@ -132,7 +136,6 @@ class CMCService:
         self._revocation = revocation
         self._certificates = certificates
         self._approvals = approvals
-        self._approval = approval
         self._secrets = secrets
         self._signers = Signers(clock, certificates)
 
@@ -142,29 +145,19 @@ class CMCService:
         profile: str,
         request_der: bytes,
         identity: Requester | None,
-        *,
-        address: str = "",
-        request_id: str = "",
+        circumstances: Circumstances = Circumstances(),  # frozen
     ) -> bytes:
         """As :meth:`respond`, for who does not need to know whether the response is a good one."""
-        response = await self.respond(ca, profile, request_der, identity, address=address, request_id=request_id)
-        return response.response_der
+        known = replace(circumstances, identity=identity)
+        return (await self.respond(ca, profile, request_der, known)).response_der
 
     async def respond(
-        self,
-        ca: CAReference,
-        profile: str,
-        request_der: bytes,
-        identity: Requester | None,
-        *,
-        address: str = "",
-        request_id: str = "",
+        self, ca: CAReference, profile: str, request_der: bytes, circumstances: Circumstances
     ) -> FullPKIResponse:
         """Do what a full PKI request asks for; ``request_der`` is a ContentInfo, BER or DER.
 
-        ``identity`` is whom EST has authenticated and lets enroll for this CA and profile; None if nobody, and then the
-        message has to say by its certificate or by a shared secret who sends it, ``address`` and ``request_id`` going
-        into the records with that.
+        A client that ``circumstances`` have no identity of has to say by its certificate or by a shared secret who it
+        is.
 
         Raises Malformed for what is no full PKI request, NotFound for the CA, Conflict for one that cannot sign, and
         Unavailable. All other refusals are in the response.
@@ -175,8 +168,7 @@ class CMCService:
         try:
             if signed_data is None:
                 raise CMCFailure(CMCFailInfo.BAD_ALG, "AuthenticatedData is not supported")
-            vouched = _Vouched(identity, address, request_id)
-            await self._process(authority, profile, signed_data, message, vouched, answer)
+            await self._process(authority, profile, signed_data, message, circumstances, answer)
         except CMCFailure as failure:
             answer.failed(failure.fail_info, failure.reason, *failure.body_parts)
         except Refused as refusal:
@@ -189,7 +181,7 @@ class CMCService:
         profile: str,
         signed_data: SignedData,
         message: PKIData,
-        vouched: _Vouched,
+        circumstances: Circumstances,
         answer: Answer,
     ) -> None:
         _check_controls(message)
@@ -199,13 +191,17 @@ class CMCService:
         keys += await self._keys_of_kept(message)
         signer = await self._signers.verify(signed_data, authority, keys)
         proved = await proved_identity(self._secrets, ca, profile, message)
+        name = _name_of(signer) if circumstances.renewal else None
+        if proved is not None:
+            name = proved.name
         conversation = _Conversation(
             authority=authority,
             profile=profile,
             signer=signer,
-            requester=vouched.identity or vouched.named(_name_of(signer) if proved is None else proved.name),
-            recorded=None if proved is None or vouched.identity is not None else proved.recorded,
-            is_renewal=vouched.identity is None and proved is None and signer.certificate is not None,
+            requester=circumstances.identity or circumstances.named(name),
+            recorded=None if proved is None or circumstances.identity is not None else proved.recorded,
+            is_renewal=circumstances.identity is None and proved is None and signer.certificate is not None,
+            approval=circumstances.approval,
         )
         for body_part_id, request in requests.items():
             await self._do(answer, body_part_id, self._enroll(conversation, body_part_id, request, answer))
@@ -238,7 +234,7 @@ class CMCService:
         request.check_possession(None if certificate is None else certificate.subject)
         if conversation.is_renewal:
             _check_renewal(conversation, request.asked)
-        terms, asked = self._approval(conversation.profile), request.of(requester)
+        terms, asked = conversation.approval, request.of(requester)
         if terms is None:
             outcome = await self._issuance.enroll(asked, recorded=conversation.recorded)
         else:
@@ -265,7 +261,7 @@ class CMCService:
 
     async def _query(self, conversation: _Conversation, body_part_id: int, query: QueryPending, answer: Answer) -> None:
         """Answered to the client that asked, or to whoever holds the key that is asked for."""
-        terms = self._approval(conversation.profile)
+        terms = conversation.approval
         unknown = Malformed("there is no such request")
         if terms is None:
             raise unknown

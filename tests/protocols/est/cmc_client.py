@@ -39,7 +39,7 @@ from cspd.x509.cms.signed import certificates_of, encode_content_info, find_cert
 from cspd.x509.cms.signing import SignedDataBuilder
 from cspd.x509.cms.values import SIGNED_DATA
 from cspd.x509.signatures import Algorithm
-from protocols.est.cmc_service import CMCService
+from protocols.est.cmc_service import Circumstances, CMCService
 from tests.support.issuing import House, common_name, make_csr
 from tests.support.running import result_of
 
@@ -59,6 +59,7 @@ class Server:
 
     def __init__(self, *, waits: bool = False) -> None:
         self.house = House()
+        self.approval = TERMS if waits else None
         self.certificates = certificates = Certificates(self.house.database)
         self.revocation = RevocationService(
             clock=self.house.clock,
@@ -92,7 +93,6 @@ class Server:
             revocation=self.revocation,
             certificates=certificates,
             approvals=self.approvals,
-            approval=lambda _: TERMS if waits else None,
             secrets=self.secrets,
         )
 
@@ -105,9 +105,19 @@ class Server:
             )
         )
 
-    def ask(self, request_der: bytes, identity: Requester | None = TLS_CLIENT, profile: str = PROFILE) -> Answered:
+    def ask(
+        self,
+        request_der: bytes,
+        identity: Requester | None = TLS_CLIENT,
+        profile: str = PROFILE,
+        *,
+        renewal: bool = True,
+    ) -> Answered:
         """Send a message, verify the response, and read it."""
-        response = result_of(self.service.respond(CA, profile, request_der, identity))
+        circumstances = Circumstances(
+            identity=identity, address="192.0.2.7", request_id="r-2", approval=self.approval, renewal=renewal
+        )
+        response = result_of(self.service.respond(CA, profile, request_der, circumstances))
         signed_data = read_signed_data(response.response_der)
         assert signed_data.content_type == PKI_RESPONSE
         assert signed_data.content is not None

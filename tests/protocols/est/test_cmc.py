@@ -40,7 +40,7 @@ from cspd.x509.crmf.encoding import encode_cert_request
 from cspd.x509.crmf.messages import CertReqMsg, CertRequest, CertTemplate, POPOSigningKey, RAVerified
 from cspd.x509.signatures import Algorithm
 from protocols.est.cmc_errors import FAIL_INFO, fail_info_of
-from protocols.est.cmc_service import AUTHENTICATED_DATA
+from protocols.est.cmc_service import AUTHENTICATED_DATA, Circumstances
 from tests.protocols.est.cmc_client import (
     CA,
     HMAC_SHA256,
@@ -383,7 +383,7 @@ def test_a_certificate_of_another_ca_of_ours_vouches_for_nobody(server: Server) 
         replace(root, reference=CA, profiles=issuing.profiles),
         replace(issuing, reference=replace(CA, ca_id="other")),
     ]
-    response = result_of(server.service.respond(CA, PROFILE, client.send(Client().csr()), None))
+    response = result_of(server.service.respond(CA, PROFILE, client.send(Client().csr()), Circumstances()))
     assert response.status is CMCStatus.FAILED
     content = read_signed_data(response.response_der).content
     assert content is not None
@@ -399,3 +399,9 @@ def test_a_request_is_asked_for_where_it_was_made() -> None:
     message = client.send(controls=(QueryPending(pending.pend_token),))
     assert server.ask(message, profile="tls-server").status.other_info is CMCFailInfo.BAD_REQUEST
     assert server.ask(message).status.cmc_status is CMCStatus.PENDING
+
+
+def test_where_certificates_do_not_vouch_they_do_not(server: Server) -> None:
+    client = enrolled(server)
+    answered = server.ask(client.send(client.csr()), None, renewal=False)
+    assert answered.status.other_info is CMCFailInfo.BAD_IDENTITY
