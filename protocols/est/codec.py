@@ -19,7 +19,6 @@ from protocols.est.messages import BasicCredentials, Certificates, GeneratedKey
 MAX_BODY = 2 * MAX_CSR
 """Octets of a body: base64 makes 4 of 3, and line breaks come on top."""
 
-_LINE = 64
 _SPACES = re.compile(rb"[ \t\r\n]+")
 _PEM = re.compile(rb"-----BEGIN (?P<label>(?:NEW )?CERTIFICATE REQUEST)-----(?P<text>[^-]*)-----END (?P=label)-----\s*")
 _SEQUENCE = 0x30
@@ -52,9 +51,8 @@ def decode_request(body: bytes) -> bytes:
 
 
 def encode_base64(octets: bytes) -> bytes:
-    """Base64 in lines of 64 characters: clients of RFC 7030 and ``openssl base64`` need lines, others ignore them."""
-    text = base64.b64encode(octets)
-    return b"".join(text[start : start + _LINE] + b"\n" for start in range(0, len(text), _LINE))
+    """Base64 in one line: no white space is needed (RFC 8951, 3), and strongSwan's decoder stumbles over it."""
+    return base64.b64encode(octets)
 
 
 def encode_certificates(answer: Certificates) -> bytes:
@@ -75,7 +73,7 @@ def encode_generated_key(answer: GeneratedKey, boundary: bytes) -> bytes:
     )
     written = [
         b"--%b\r\nContent-Type: %b\r\nContent-Transfer-Encoding: base64\r\n\r\n%b\r\n"
-        % (boundary, media_type, encode_base64(octets).replace(b"\n", b"\r\n").rstrip())
+        % (boundary, media_type, encode_base64(octets))
         for media_type, octets in parts
     ]
     return b"".join(written) + b"--%b--\r\n" % boundary
