@@ -80,7 +80,7 @@ def test_stopped_authority_is_connected_to_by_nobody_until_it_is_deployed(tmp_pa
     daemon.change(
         {
             "listeners.tsa": {"endpoint": f"tcp:{port}:interface=127.0.0.1", "protocols": ["tsp"]},
-            "listeners.http.protocols": ["ocsp", "repository"],
+            "listeners.http.protocols": ["monitoring", "ocsp", "repository"],
         }
     )
     client = TSAClient(tmp_path)
