@@ -88,7 +88,8 @@ def test_issuers_of_both_kinds_in_one_process(installation: Installation, tmp_pa
     files, shared, own = (built.units.current(issuer) for issuer in ("files", "shared", "own"))
     assert files.certificate_der == shared.certificate_der
     assert own.certificate_der != files.certificate_der
-    result_of(built.units.settled())
+    for issuer in ("files", "shared", "own"):
+        result_of(built.units.settled(issuer))
     assert built.stop().called
     assert cast(Clock, installation.reactor).getDelayedCalls() == []
 
