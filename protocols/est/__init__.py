@@ -7,4 +7,9 @@
     POST simpleenroll    -> a first certificate                     :meth:`.service.ESTService.enroll`
     POST simplereenroll  -> the successor of the TLS certificate    :meth:`.service.ESTService.reenroll`
     POST serverkeygen    -> a key made here, and its certificate    :meth:`.service.ESTService.generate_key`
+
+and, beside the standard::
+
+    GET  crl             -> the current CRL                         :meth:`.service.ESTService.crl`
+    POST revoke          -> the TLS certificate is revoked          :meth:`.service.ESTService.revoke`
 """

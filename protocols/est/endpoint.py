@@ -13,6 +13,7 @@ from cspd.refusals import Refused
 from protocols.est.codec import (
     MAX_BODY,
     decode_authorization,
+    decode_revocation_reason,
     encode_base64,
     encode_certificates,
     encode_generated_key,
@@ -25,6 +26,7 @@ from protocols.est.service import ESTService
 
 _BASE = "/.well-known/est"
 _PREFIXES = (_BASE, _BASE + "/{label}", _BASE + "/{tenant}/{ca}/{profile}")
+_FORM = "application/x-www-form-urlencoded"
 _PKCS10 = "application/pkcs10"
 _PEM_TYPES = ("application/pem-certificate-chain", "application/x-pem-file")
 _DER_TYPE = "application/pkix-cert"
@@ -55,6 +57,8 @@ class ESTEndpoint:
             ("POST", "simpleenroll", self._enroll),
             ("POST", "simplereenroll", self._reenroll),
             ("POST", "serverkeygen", self._generate_key),
+            ("GET", "crl", self._crl),
+            ("POST", "revoke", self._revoke),
         )
         return tuple(
             Route(
@@ -134,6 +138,15 @@ class ESTEndpoint:
         if _accepts(request, _DER_TYPE):
             return _response(_DER_TYPE.encode(), issued)
         return _response(_CERTS_ONLY, encode_certificates(Certificates(certificates_der=(issued,))), _BASE64)
+
+    async def _crl(self, request: Request, terms: Terms) -> Response:
+        return _response(b"application/pkix-crl", await self._service.crl(terms.ca))
+
+    async def _revoke(self, request: Request, terms: Terms) -> Response:
+        if request.body and request.content_type != _FORM:
+            return text_response(415, f"POST nothing, or an {_FORM}.")
+        await self._service.revoke(decode_revocation_reason(request.body), _client(request), terms)
+        return text_response(200, "The certificate is revoked.")
 
     async def _generate_key(self, request: Request, terms: Terms) -> Response:
         if request.content_type != _PKCS10:
