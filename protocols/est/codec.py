@@ -21,6 +21,7 @@ MAX_BODY = 2 * MAX_CSR
 
 _SPACES = re.compile(rb"[ \t\r\n]+")
 _PEM = re.compile(rb"-----BEGIN (?P<label>(?:NEW )?CERTIFICATE REQUEST)-----(?P<text>[^-]*)-----END (?P=label)-----\s*")
+_REASON = re.compile(rb"reason=(?P<reason>[A-Za-z]{1,40})")
 _SEQUENCE = 0x30
 _MAX_AUTHORIZATION = 4096
 
@@ -48,6 +49,16 @@ def decode_request(body: bytes) -> bytes:
     if not request_der:
         raise Malformed("the body is empty")
     return request_der
+
+
+def decode_revocation_reason(body: bytes) -> str:
+    """The value of ``reason=...``; ``unspecified`` for an empty body; raises Malformed."""
+    if not body.strip():
+        return "unspecified"
+    found = _REASON.fullmatch(body.strip())
+    if found is None:
+        raise Malformed("the body is empty, or reason=NAME")
+    return found["reason"].decode("ascii")
 
 
 def encode_base64(octets: bytes) -> bytes:

@@ -48,7 +48,9 @@ def _positive(span: timedelta) -> timedelta:
 PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 # No underscore, which separates the parts of the form TENANT_CA_PROFILE; no name of an operation.
 LabelID = Annotated[str, Field(pattern=r"^[A-Za-z0-9.~-]{1,64}$")]
-_OPERATIONS = frozenset({"cacerts", "simpleenroll", "simplereenroll", "serverkeygen", "csrattrs", "fullcmc"})
+_OPERATIONS = frozenset(
+    {"cacerts", "simpleenroll", "simplereenroll", "serverkeygen", "csrattrs", "fullcmc", "crl", "revoke"}
+)
 
 
 class Authentication(Enum):

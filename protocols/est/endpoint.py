@@ -14,6 +14,7 @@ from protocols.est.cmc_endpoint import MEDIA_TYPE, FullCMC
 from protocols.est.codec import (
     MAX_BODY,
     decode_authorization,
+    decode_revocation_reason,
     encode_base64,
     encode_certificates,
     encode_generated_key,
@@ -26,6 +27,7 @@ from protocols.est.service import ESTService
 
 _BASE = "/.well-known/est"
 _PREFIXES = (_BASE, _BASE + "/{label}", _BASE + "/{tenant}/{ca}/{profile}")
+_FORM = "application/x-www-form-urlencoded"
 _PKCS10 = "application/pkcs10"
 _PEM_TYPES = ("application/pem-certificate-chain", "application/x-pem-file")
 _DER_TYPE = "application/pkix-cert"
@@ -58,6 +60,8 @@ class ESTEndpoint:
             ("POST", "simplereenroll", self._reenroll),
             ("POST", "serverkeygen", self._generate_key),
             ("POST", "fullcmc", self._full_cmc),
+            ("GET", "crl", self._crl),
+            ("POST", "revoke", self._revoke),
         )
         return tuple(
             Route(
@@ -137,6 +141,15 @@ class ESTEndpoint:
         if _accepts(request, _DER_TYPE):
             return _response(_DER_TYPE.encode(), issued)
         return _response(_CERTS_ONLY, encode_certificates(Certificates(certificates_der=(issued,))), _BASE64)
+
+    async def _crl(self, request: Request, terms: Terms) -> Response:
+        return _response(b"application/pkix-crl", await self._service.crl(terms.ca))
+
+    async def _revoke(self, request: Request, terms: Terms) -> Response:
+        if request.body and request.content_type != _FORM:
+            return text_response(415, f"POST nothing, or an {_FORM}.")
+        await self._service.revoke(decode_revocation_reason(request.body), _client(request), terms)
+        return text_response(200, "The certificate is revoked.")
 
     async def _generate_key(self, request: Request, terms: Terms) -> Response:
         if request.content_type != _PKCS10:

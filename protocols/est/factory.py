@@ -41,6 +41,7 @@ def build(configuration: ESTConfig, services: Services) -> ProtocolService:
         issuance=services.issuance,
         approvals=services.approvals,
         revocation=services.revocation,
+        publication=services.publication,
         profiles=services.profiles,
         generate_key=generate_key,
     )

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from twisted.logger import Logger
 
 from cspd.authority.approvals import Approvals, ApprovalTerms
-from cspd.authority.interfaces import Authorities, Issuance, Revocation
+from cspd.authority.interfaces import Authorities, Issuance, Publication, Revocation
 from cspd.authority.profile_values import Profile
 from cspd.authority.values import (
     CAReference,
@@ -29,6 +29,7 @@ from cspd.refusals import (
     BadName,
     BadProofOfPossession,
     BadPublicKey,
+    BadRevocationReason,
     Conflict,
     Forbidden,
     Malformed,
@@ -44,6 +45,18 @@ from protocols.est.messages import Certificates, Client, GeneratedKey, Terms
 
 _DECRYPT_KEY_IDENTIFIERS = frozenset({"1.2.840.113549.1.9.16.2.37", "1.2.840.113549.1.9.16.2.54"})
 """id-aa-decryptKeyID and id-aa-asymmDecryptKeyID: the client wants its key encrypted (4.4.1)."""
+
+_REVOCATION_REASONS = frozenset(
+    reason.value
+    for reason in (
+        RevocationReason.UNSPECIFIED,
+        RevocationReason.KEY_COMPROMISE,
+        RevocationReason.AFFILIATION_CHANGED,
+        RevocationReason.SUPERSEDED,
+        RevocationReason.CESSATION_OF_OPERATION,
+    )
+)
+"""What a holder may say of its certificate."""
 
 GenerateKey = Callable[[KeyType], Awaitable[PrivateKey]]
 
@@ -61,6 +74,7 @@ class ESTService:
         issuance: Issuance,
         approvals: Approvals,
         revocation: Revocation,
+        publication: Publication,
         profiles: Mapping[str, Profile],
         generate_key: GenerateKey,
     ) -> None:
@@ -69,6 +83,7 @@ class ESTService:
         self._issuance = issuance
         self._approvals = approvals
         self._revocation = revocation
+        self._publication = publication
         self._profiles = profiles
         self._generate_key = generate_key
 
@@ -80,6 +95,26 @@ class ESTService:
         earlier = (each.certificate_der for each in authority.previous)
         found = dict.fromkeys((authority.certificate_der, *authority.chain_der, *earlier))
         return Certificates(certificates_der=tuple(found))
+
+    async def crl(self, ca: CAReference) -> bytes:
+        """The current CRL of the CA's current key, DER; no operation of the RFC."""
+        authority = await self._authorities.get(ca)
+        return (await self._publication.current(authority, key_index=authority.key_index)).crl_der
+
+    async def revoke(self, reason: str, client: Client, terms: Terms) -> None:
+        """Revoke the client's own TLS certificate; ``reason`` is a CRLReason by name. No operation of the RFC."""
+        current = await self._authentication.own_certificate(client, terms)
+        identity = await self._authentication.authenticate(client, terms, renews=current)
+        if reason not in _REVOCATION_REASONS:
+            raise BadRevocationReason(f"reason: one of {', '.join(sorted(_REVOCATION_REASONS))}")
+        await self._revocation.revoke(
+            RevocationRequest(
+                ca=terms.ca,
+                serial=current.serial,
+                reason=RevocationReason(reason),
+                requester=_requester(client, identity),
+            )
+        )
 
     async def csr_attributes(self, terms: Terms) -> bytes | None:
         """CsrAttrs, DER; None if there is nothing to say (4.5.2)."""

@@ -95,6 +95,11 @@ def test_curl_does_every_operation_with_tls_1_2_and_1_3(tmp_path: Path) -> None:
             assert second.ocsp() == "good"
             assert first.ocsp().startswith("revoked")
             assert site.post("simplereenroll", csr, *own, version=version)[0] == 403
+            status, _ = site.curl(
+                "revoke", "--cert", second.leaf, "--key", key, "-d", "reason=superseded", version=version
+            )
+            assert status == 200
+            assert second.ocsp().startswith("revoked")
 
 
 def test_curl_gets_a_key_that_was_made_there(tmp_path: Path) -> None:

@@ -305,3 +305,31 @@ def test_keys_that_are_not_ours_to_make_are_refused(tmp_path: Path) -> None:
     world = World(tmp_path, server_key_generation=True)
     csr_der = make_csr(rsa.generate_private_key(65537, 1024))
     assert world.ask("serverkeygen", csr_der, user=ALICE_S).status == 400
+
+
+def test_a_holder_revokes_its_certificate(world: World) -> None:
+    form = "application/x-www-form-urlencoded"
+    current = world.enroll()
+    serial = x509.load_der_x509_certificate(current).serial_number
+    assert world.ask("revoke", b"").status == 401
+    assert world.ask("revoke", b"", user=ALICE_S).status == 403
+    assert world.ask("revoke", b"reason=1", certificate=current, content_type=form).status == 400
+    assert world.ask("revoke", b"reason=cACompromise", certificate=current, content_type=form).status == 400
+    assert world.ask("revoke", b"reason=superseded", certificate=current, content_type="text/plain").status == 415
+    assert world.house.changes == []
+    assert world.ask("revoke", b"reason=keyCompromise", certificate=current, content_type=form).status == 200
+    [change] = world.house.changes
+    assert (change.serial, change.status.reason) == (serial, RevocationReason.KEY_COMPROMISE)
+    assert world.ask("revoke", b"", certificate=current).status == 403
+
+
+def test_the_current_crl(world: World) -> None:
+    serial = x509.load_der_x509_certificate(world.enroll()).serial_number
+    world.house.revoke(world.house.get(ISSUING), serial)
+    response = world.ask("crl")
+    assert header(response, b"content-type") == b"application/pkix-crl"
+    crl = x509.load_der_x509_crl(response.body)
+    authority = world.house.get(ISSUING)
+    assert authority.certificate is not None
+    assert crl.is_signature_valid(authority.certificate.public_key())  # type: ignore[arg-type]  # an EC key
+    assert crl.get_revoked_certificate_by_serial_number(serial) is not None

@@ -77,6 +77,7 @@ class World:
             issuance=house.issuance,
             approvals=self.approvals,
             revocation=house.revocation,
+            publication=house.publication,
             profiles=house.profiles,
             generate_key=generate_key,
         )
