@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from cspd.authentication.values import Identity
 from cspd.config.values import SecretReference
@@ -22,6 +22,15 @@ class PasswordCheck(Protocol):
         Raises Unauthorized, with :data:`NOT_PROVED` for an unknown user, a wrong and an empty password alike, and
         Unavailable when whoever knows the passwords cannot be asked.
         """
+        ...
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """An ability that a :class:`PasswordCheck` may have: something of it goes on until it is stopped."""
+
+    def stop(self) -> None:
+        """Called when a reload replaced it, or at shutdown."""
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from twisted.internet.defer import maybeDeferred
@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from cspd.admin.operations.values import Operation
 from cspd.authentication.assembly import build_password_check
-from cspd.authentication.interfaces import PasswordCheck
+from cspd.authentication.interfaces import PasswordCheck, Stoppable
 from cspd.config.configuration import Configuration
 from cspd.config.connectors import find_connector
 from cspd.config.problems import ConfigurationRefused, Problem
@@ -29,6 +29,7 @@ class Deployment:
 
     configuration: Configuration
     protocols: Mapping[str, ProtocolService]
+    password_checks: Mapping[str, PasswordCheck] = field(default_factory=dict)
     core_jobs: Sequence[Job] = ()
     withdrawn: frozenset[str] = frozenset()
     """Protocols that no listener serves (:mod:`cspd.daemon.withdrawn`)."""
@@ -77,6 +78,9 @@ class Deployment:
                     await maybeDeferred(protocol.stop)
                 except Exception:
                     self._log.failure("protocol {protocol} did not stop", protocol=name)
+        for check in self.password_checks.values():
+            if isinstance(check, Stoppable):
+                check.stop()
 
 
 def build_deployment(
@@ -86,7 +90,8 @@ def build_deployment(
 
     Raises :class:`ConfigurationRefused`, which names all that cannot be built.
     """
-    services = _services(configuration, core, build_password_checks(configuration, core))
+    password_checks = build_password_checks(configuration, core)
+    services = _services(configuration, core, password_checks)
     built: dict[str, ProtocolService] = {}
     problems: list[Problem] = []
     for name, protocol in configuration.protocols.items():
@@ -99,7 +104,11 @@ def build_deployment(
         faults = _operation_faults(protocol.declaration.typed_name, built[name].operations)
         problems += [Problem(what=each, key=key, file=configuration.path) for each in faults]
     deployment = Deployment(
-        configuration=configuration, protocols=built, core_jobs=core.jobs, withdrawn=withdrawn & built.keys()
+        configuration=configuration,
+        protocols=built,
+        password_checks=password_checks,
+        core_jobs=core.jobs,
+        withdrawn=withdrawn & built.keys(),
     )
     problems += [Problem(what=each, file=configuration.path) for each in _job_faults(deployment.jobs)]
     if problems:
