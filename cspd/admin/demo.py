@@ -37,6 +37,10 @@ TENANT = "demo"
 ROOT = CAReference(ORGANIZATION, "root")
 ISSUING = CAReference(ORGANIZATION, "issuing")
 TLS_PROFILE = "tls-server"
+EST_LABEL = "demo"
+EST_PROFILE = "tls-client"
+EST_USER = "demo"
+EST_USERS = "est-users"
 TSA_ISSUER = "demo"
 TSA_POLICY = "1.3.6.1.4.1.32473.1"
 """Of the arc for documentation (RFC 5612)."""
@@ -78,7 +82,9 @@ def fill_demo(folder: Path, options: DemoOptions, *, user: str) -> None:
     secrets = Secrets(folder=folder, store=store, environment={})
     with offline_core(root, state=state, secrets=secrets) as core:
         run(_make_pki(core, pki, options, Requester(protocol="cspctl", identity=user)))
-    write_private(folder / "demo.toml", _demo_facts(options).encode())
+    est_password = token_urlsafe(24)
+    write_private(folder / EST_USERS, f"{EST_USER}:{est_password}\n".encode())
+    write_private(folder / "demo.toml", _demo_facts(options, est_password).encode())
 
 
 async def _make_pki(core: Core, pki: Path, options: DemoOptions, requester: Requester) -> None:
@@ -178,17 +184,31 @@ protocols = ["monitoring", "ocsp", "repository", "tsp"]
 
 [listeners.https]
 endpoint = "tcp:{options.https_port}:interface={interface}"
-protocols = ["acme", "ocsp", "repository", "tsp"]
+protocols = ["acme", "est", "ocsp", "repository", "tsp"]
 
 [listeners.https.tls]
 certificate = "pki/tls.pem"
 key = "pki/tls.key"
+# EST clients renew by the certificate that they have.
+client_certificates = "optional"
+client_trust = "pki/issuing.pem"
 
 [protocols.acme]
 profiles = ["tls-server", "privatessl-tls-server"]
 # Validation on loopback and the name localhost, so that `lego -d localhost` works at once.
 allow_addresses = ["127.0.0.0/8"]
 single_label_names = ["localhost"]
+
+[protocols.est]
+users = "{EST_USERS}"
+profiles = ["{EST_PROFILE}"]
+default_label = "{EST_LABEL}"
+server_key_generation = true
+
+[[protocols.est.labels]]
+id = "{EST_LABEL}"
+ca = "{ISSUING}"
+profile = "{EST_PROFILE}"
 
 [protocols.monitoring]
 
@@ -231,16 +251,19 @@ pin = {{ store = "token-pin" }}
 """
 
 
-def _demo_facts(options: DemoOptions) -> str:
+def _demo_facts(options: DemoOptions, est_password: str) -> str:
     base = f"https://{options.hostname}:{options.https_port}"
     return f'''\
 # Made at random by `cspctl init --demo`; of this demonstration alone.
 trust_anchor = "pki/root.pem"
 tenant = "{TENANT}"
 acme_directory = "{base}/acme/{TENANT}/{ISSUING}/{TLS_PROFILE}/directory"
+est = "{base}/.well-known/est/{EST_LABEL}"
+est_user = "{EST_USER}"
 timestamps = "http://{options.hostname}:{options.http_port}/tsa/{TSA_ISSUER}"
 
 [secrets]
+est_password = "{est_password}"
 # For protocols that authenticate clients by a shared secret.
 enrollment_challenge = "{token_urlsafe(24)}"
 '''

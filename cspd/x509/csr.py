@@ -56,10 +56,14 @@ class CertificationRequest:
     extensions: tuple[x509.Extension[x509.ExtensionType], ...] = ()
     """The other requested extensions, keyUsage and extendedKeyUsage among them."""
     challenge_password: str | None = field(default=None, repr=False)
+    attribute_types: frozenset[str] = frozenset()
+    """The object identifiers of its attributes, dotted."""
 
 
-def parse_csr(csr_der: bytes) -> CertificationRequest:
+def parse_csr(csr_der: bytes, *, check_signature: bool = True) -> CertificationRequest:
     """Read a request and verify its signature.
+
+    ``check_signature`` is False only where the key of the request is not the one to be certified (RFC 7030, 4.4.1).
 
     Extensions are taken from extensionRequest (RFC 2985, 5.4.2) or Microsoft's attribute 1.3.6.1.4.1.311.2.1.14, which
     has the same value; a request with two of them, or one with two values, is refused, for two readers might take
@@ -81,10 +85,12 @@ def parse_csr(csr_der: bytes) -> CertificationRequest:
         raise CSRError(f"not a certification request: {error}") from error
     _check_limits(subject, extensions)
     attributes = _attributes(csr)
-    if sum(each in _EXTENSION_REQUESTS for each in _attribute_types(csr, attributes)) > 1:
+    attribute_types = tuple(_attribute_types(csr, attributes))
+    if sum(each in _EXTENSION_REQUESTS for each in attribute_types) > 1:
         raise CSRError("more than one extensionRequest")
     public_key = _public_key(csr)
-    _check_signature(csr)
+    if check_signature:
+        _check_signature(csr)
     names, others = _split(extensions)
     return CertificationRequest(
         subject=subject,
@@ -93,6 +99,7 @@ def parse_csr(csr_der: bytes) -> CertificationRequest:
         subject_alt_names=names,
         extensions=others,
         challenge_password=_challenge_password(attributes),
+        attribute_types=frozenset(attribute_types),
     )
 
 

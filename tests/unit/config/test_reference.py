@@ -73,12 +73,14 @@ def test_reference_configuration_loads(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir(mode=0o700)
     SecretStore(tmp_path / "state" / "secrets").set("software-master-key", b"0" * 64)
     write_tls(tmp_path, "pki.example.com")
+    (tmp_path / "est-users").write_text("device:correct horse\n")
+    (tmp_path / "est-users").chmod(0o600)
     tsa = Hierarchy()
     write_pem(tmp_path / "tsa.pem", tsa.unit())
     write_pem(tmp_path / "tsa-ca.pem", tsa.issuing.certificate)
     write_pem(tmp_path / "tsa-root.pem", tsa.root.certificate)
     configuration = load_configuration(tmp_path / "cspd.toml", environment={}, clock=FrozenClock())
-    assert sorted(configuration.protocols) == ["acme", "monitoring", "ocsp", "repository", "tsp"]
+    assert sorted(configuration.protocols) == ["acme", "est", "monitoring", "ocsp", "repository", "tsp"]
     assert [warning.key for warning in configuration.warnings] == [("keys", "software")]
 
 

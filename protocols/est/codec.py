@@ -1,0 +1,110 @@
+"""Bodies of EST messages (RFC 7030, 4; RFC 8951, 3): octets to a request, an answer to octets.
+
+Requests come as base64 with or without line breaks, as the RFCs have it, and from simpler clients as DER or PEM. A
+Content-Transfer-Encoding is not looked at (RFC 8951, 3).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+from cspd.authority.chains import pem_of
+from cspd.refusals import Malformed
+from cspd.x509.cms.signed import encode_certs_only
+from cspd.x509.csr import MAX_CSR
+from protocols.est.messages import BasicCredentials, Certificates, GeneratedKey
+
+MAX_BODY = 2 * MAX_CSR
+"""Octets of a body: base64 makes 4 of 3, and line breaks come on top."""
+
+_SPACES = re.compile(rb"[ \t\r\n]+")
+_PEM = re.compile(rb"-----BEGIN (?P<label>(?:NEW )?CERTIFICATE REQUEST)-----(?P<text>[^-]*)-----END (?P=label)-----\s*")
+_REASON = re.compile(rb"reason=(?P<reason>[A-Za-z]{1,40})")
+_SEQUENCE = 0x30
+_MAX_AUTHORIZATION = 4096
+
+
+def decode_request(body: bytes) -> bytes:
+    """The DER of the certification request that a body carries; raises Malformed.
+
+    That the DER is a request is not looked at here.
+    """
+    if len(body) > MAX_BODY:
+        raise Malformed(f"the body has more than {MAX_BODY} bytes")
+    # Base64 of a request starts with "MI": a first octet of 0x30, which is the digit 0, is DER itself.
+    if body[:1] == bytes((_SEQUENCE,)):
+        return body
+    text = body.strip()
+    if text.startswith(b"-----"):
+        found = _PEM.fullmatch(text)
+        if found is None:
+            raise Malformed("the body is neither base64 nor one CERTIFICATE REQUEST in PEM")
+        text = found["text"]
+    try:
+        request_der = base64.b64decode(_SPACES.sub(b"", text), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Malformed("the body is not base64 (RFC 4648, 4)") from error
+    if not request_der:
+        raise Malformed("the body is empty")
+    return request_der
+
+
+def decode_revocation_reason(body: bytes) -> str:
+    """The value of ``reason=...``; ``unspecified`` for an empty body; raises Malformed."""
+    if not body.strip():
+        return "unspecified"
+    found = _REASON.fullmatch(body.strip())
+    if found is None:
+        raise Malformed("the body is empty, or reason=NAME")
+    return found["reason"].decode("ascii")
+
+
+def encode_base64(octets: bytes) -> bytes:
+    """Base64 in one line: no white space is needed (RFC 8951, 3), and strongSwan's decoder stumbles over it."""
+    return base64.b64encode(octets)
+
+
+def encode_certificates(answer: Certificates) -> bytes:
+    """A certs-only message (RFC 5272, 4.1) in base64."""
+    return encode_base64(encode_certs_only(answer.certificates_der))
+
+
+def encode_pem(answer: Certificates) -> bytes:
+    """The certificates in PEM, in their order."""
+    return pem_of(answer.certificates_der)
+
+
+def encode_generated_key(answer: GeneratedKey, boundary: bytes) -> bytes:
+    """The two parts of a multipart/mixed answer (4.4.2): the key, then its certificate."""
+    parts = (
+        (b"application/pkcs8", answer.private_key_der),
+        (b"application/pkcs7-mime; smime-type=certs-only", encode_certs_only([answer.certificate_der])),
+    )
+    written = [
+        b"--%b\r\nContent-Type: %b\r\nContent-Transfer-Encoding: base64\r\n\r\n%b\r\n"
+        % (boundary, media_type, encode_base64(octets))
+        for media_type, octets in parts
+    ]
+    return b"".join(written) + b"--%b--\r\n" % boundary
+
+
+def decode_authorization(header: str | None) -> BasicCredentials | None:
+    """The credentials of an Authorization header (RFC 7617); None without one, and for another scheme.
+
+    Raises Malformed for what says that it is HTTP Basic and is not.
+    """
+    scheme, _, token = (header or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    if len(token) > _MAX_AUTHORIZATION:
+        raise Malformed("the Authorization header is too long")
+    try:
+        text = base64.b64decode(token.strip(), validate=True).decode("utf-8")
+    except ValueError as error:  # binascii.Error and UnicodeError are ValueErrors
+        raise Malformed("the Authorization header is not HTTP Basic") from error
+    user, separator, password = text.partition(":")
+    if not separator:
+        raise Malformed("the Authorization header is not HTTP Basic")
+    return BasicCredentials(user=user, password=password)

@@ -1,0 +1,89 @@
+"""Builds EST from ``[protocols.est]`` and the shared services."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from twisted.internet.threads import deferToThreadPool
+
+from cspd.keys.generation import generate_private_key
+from cspd.keys.values import KeyType, PrivateKey
+from cspd.plugin import EnrollmentURL, ProtocolService, Services
+from cspd.refusals import NotFound
+from protocols.est.authentication import Authentication
+from protocols.est.cmc_endpoint import FullCMC
+from protocols.est.cmc_service import CMCService
+from protocols.est.config import ESTConfig
+from protocols.est.endpoint import ESTEndpoint
+from protocols.est.labels import Labels
+from protocols.est.service import ESTService
+from protocols.est.users import BadUsersFile, FileUsers, read_users
+
+
+def build(configuration: ESTConfig, services: Services) -> ProtocolService:
+    """See :class:`cspd.plugin.ProtocolFactory`."""
+    reactor: Any = services.reactor
+
+    async def generate_key(key_type: KeyType) -> PrivateKey:
+        key: PrivateKey = await deferToThreadPool(reactor, reactor.getThreadPool(), generate_private_key, key_type)
+        return key
+
+    authentication = Authentication(
+        clock=services.clock,
+        authorities=services.authorities,
+        certificates=services.certificates,
+        users=_users(configuration, services),
+    )
+    service = ESTService(
+        authentication=authentication,
+        authorities=services.authorities,
+        issuance=services.issuance,
+        approvals=services.approvals,
+        revocation=services.revocation,
+        publication=services.publication,
+        profiles=services.profiles,
+        generate_key=generate_key,
+    )
+    cmc = CMCService(
+        clock=services.clock,
+        random=services.random,
+        keys=services.keys,
+        authorities=services.authorities,
+        issuance=services.issuance,
+        revocation=services.revocation,
+        certificates=services.certificates,
+        approvals=services.approvals,
+        secrets=services.enrollment_secrets,
+    )
+    endpoint = ESTEndpoint(
+        service=service,
+        full_cmc=FullCMC(cmc, authentication),
+        labels=Labels(configuration, tenants=services.tenants),
+        random=services.random,
+        realm=configuration.realm,
+    )
+    return ProtocolService(routes=endpoint.routes(), enrollment_urls=_enrollment_urls(configuration, services))
+
+
+def _users(configuration: ESTConfig, services: Services) -> FileUsers | None:
+    if configuration.users is None:
+        return None
+    try:
+        return FileUsers(read_users(services.folder / configuration.users))
+    except BadUsersFile as error:
+        raise NotFound(str(error)) from error
+
+
+def _enrollment_urls(configuration: ESTConfig, services: Services) -> tuple[EnrollmentURL, ...]:
+    anchor = services.public.trust_anchor
+    trust = "" if anchor is None else f"--cacert {shlex.quote(str(anchor))} "
+    urls = []
+    for label in configuration.labels:
+        url = f"{services.public.https}/.well-known/est/{label.id}"
+        command = (
+            f"curl {trust}-u USER -H 'Content-Type: application/pkcs10' -H 'Accept: application/pem-certificate-chain'"
+            f" --data-binary @request.pem {url}/simpleenroll"
+        )
+        urls.append(EnrollmentURL(what=f"EST, {label.id}, curl", url=url, command=command))
+    return tuple(urls)

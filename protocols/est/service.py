@@ -1,0 +1,245 @@
+"""What EST does with a request: authenticate, compare, ask issuance (RFC 7030, 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from twisted.logger import Logger
+
+from cspd.authority.approvals import Approvals, ApprovalTerms
+from cspd.authority.interfaces import Authorities, Issuance, Publication, Revocation
+from cspd.authority.profile_values import Profile
+from cspd.authority.values import (
+    CAReference,
+    CertificateRecord,
+    EnrollmentRequest,
+    Issued,
+    Pending,
+    RequestedExtension,
+    Requester,
+    RevocationReason,
+    RevocationRequest,
+)
+from cspd.keys.generation import key_type_of
+from cspd.keys.values import KeyType, PrivateKey, PublicKey
+from cspd.refusals import (
+    AlreadyRevoked,
+    BadName,
+    BadProofOfPossession,
+    BadPublicKey,
+    BadRevocationReason,
+    Conflict,
+    Forbidden,
+    Malformed,
+    NotFound,
+    Refused,
+)
+from cspd.x509.csr import CertificationRequest, CSRError, CSRSignatureError, parse_csr
+from cspd.x509.public_keys import PublicKeyError
+from protocols.est.authentication import Authentication
+from protocols.est.codec import decode_request
+from protocols.est.csr_attributes import encode_csr_attributes
+from protocols.est.messages import Certificates, Client, GeneratedKey, Terms
+
+_DECRYPT_KEY_IDENTIFIERS = frozenset({"1.2.840.113549.1.9.16.2.37", "1.2.840.113549.1.9.16.2.54"})
+"""id-aa-decryptKeyID and id-aa-asymmDecryptKeyID: the client wants its key encrypted (4.4.1)."""
+
+_REVOCATION_REASONS = frozenset(
+    reason.value
+    for reason in (
+        RevocationReason.UNSPECIFIED,
+        RevocationReason.KEY_COMPROMISE,
+        RevocationReason.AFFILIATION_CHANGED,
+        RevocationReason.SUPERSEDED,
+        RevocationReason.CESSATION_OF_OPERATION,
+    )
+)
+"""What a holder may say of its certificate."""
+
+GenerateKey = Callable[[KeyType], Awaitable[PrivateKey]]
+
+
+class ESTService:
+    """The operations; each raises refusals."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        *,
+        authentication: Authentication,
+        authorities: Authorities,
+        issuance: Issuance,
+        approvals: Approvals,
+        revocation: Revocation,
+        publication: Publication,
+        profiles: Mapping[str, Profile],
+        generate_key: GenerateKey,
+    ) -> None:
+        self._authentication = authentication
+        self._authorities = authorities
+        self._issuance = issuance
+        self._approvals = approvals
+        self._revocation = revocation
+        self._publication = publication
+        self._profiles = profiles
+        self._generate_key = generate_key
+
+    async def ca_certificates(self, ca: CAReference) -> Certificates:
+        """The CA's certificate, those above it, and its earlier ones, whose certificates are still around (4.1)."""
+        authority = await self._authorities.get(ca)
+        if authority.certificate_der is None:
+            raise Conflict(f"{ca} has no certificate yet")
+        earlier = (each.certificate_der for each in authority.previous)
+        found = dict.fromkeys((authority.certificate_der, *authority.chain_der, *earlier))
+        return Certificates(certificates_der=tuple(found))
+
+    async def crl(self, ca: CAReference) -> bytes:
+        """The current CRL of the CA's current key, DER; no operation of the RFC."""
+        authority = await self._authorities.get(ca)
+        return (await self._publication.current(authority, key_index=authority.key_index)).crl_der
+
+    async def revoke(self, reason: str, client: Client, terms: Terms) -> None:
+        """Revoke the client's own TLS certificate; ``reason`` is a CRLReason by name. No operation of the RFC."""
+        current = await self._authentication.own_certificate(client, terms)
+        identity = await self._authentication.authenticate(client, terms, renews=current)
+        if reason not in _REVOCATION_REASONS:
+            raise BadRevocationReason(f"reason: one of {', '.join(sorted(_REVOCATION_REASONS))}")
+        await self._revocation.revoke(
+            RevocationRequest(
+                ca=terms.ca,
+                serial=current.serial,
+                reason=RevocationReason(reason),
+                requester=_requester(client, identity),
+            )
+        )
+
+    async def csr_attributes(self, terms: Terms) -> bytes | None:
+        """CsrAttrs, DER; None if there is nothing to say (4.5.2)."""
+        profile = await self._profile(terms)
+        return encode_csr_attributes(profile)
+
+    async def enroll(self, body: bytes, client: Client, terms: Terms) -> Certificates | Pending:
+        """Issue a certificate for a request (4.2.1)."""
+        identity = await self._authentication.authenticate(client, terms)
+        return await self._issue(decode_request(body), _requester(client, identity), terms)
+
+    async def reenroll(self, body: bytes, client: Client, terms: Terms) -> Certificates | Pending:
+        """Issue the successor of the client's TLS certificate, for the same subject and names (4.2.2)."""
+        current = await self._authentication.own_certificate(client, terms)
+        identity = await self._authentication.authenticate(client, terms, renews=current)
+        csr_der = decode_request(body)
+        _check_same_names(_read(csr_der), current)
+        requester = _requester(client, identity)
+        answer = await self._issue(csr_der, requester, terms)
+        if terms.revoke_replaced and isinstance(answer, Certificates):
+            await self._revoke_replaced(current, requester, terms)
+        return answer
+
+    async def generate_key(self, body: bytes, client: Client, terms: Terms) -> GeneratedKey:
+        """Make a key like that of the request, and its certificate; the key is forgotten here (4.4)."""
+        if not terms.key_generation:
+            raise NotFound("keys are not made here")
+        identity = await self._authentication.authenticate(client, terms)
+        if terms.approval:
+            raise Forbidden("a key cannot wait for an approval: it is not kept")
+        # Key and signature of the request are there for its syntax alone (4.4.1).
+        csr = _read(decode_request(body), check_signature=False)
+        if csr.attribute_types & _DECRYPT_KEY_IDENTIFIERS:
+            raise Malformed("keys are not encrypted beyond TLS here: leave the decrypt key identifier out")
+        key = await self._generate_key(_key_type(csr))
+        issued = await self._issuance.enroll(
+            EnrollmentRequest(
+                ca=terms.ca,
+                profile=terms.profile,
+                requester=_requester(client, identity),
+                public_key_der=key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+                subject=csr.subject,
+                subject_alt_names=csr.subject_alt_names,
+                extensions=tuple(
+                    RequestedExtension(
+                        oid=each.oid.dotted_string, critical=each.critical, value_der=each.value.public_bytes()
+                    )
+                    for each in csr.extensions
+                ),
+            )
+        )
+        assert isinstance(issued, Issued)
+        return GeneratedKey(
+            private_key_der=key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
+            certificate_der=issued.certificate_der,
+        )
+
+    async def _issue(self, csr_der: bytes, requester: Requester, terms: Terms) -> Certificates | Pending:
+        request = EnrollmentRequest(ca=terms.ca, profile=terms.profile, requester=requester, csr_der=csr_der)
+        if terms.approval:
+            waits = ApprovalTerms(retry_after=terms.retry_after, lifetime=terms.approval_lifetime)
+            answer = await self._approvals.enroll(request, waits)
+        else:
+            answer = await self._issuance.enroll(request)
+        if isinstance(answer, Pending):
+            return answer
+        return Certificates(certificates_der=(answer.certificate_der, *answer.chain_der))
+
+    async def _revoke_replaced(self, current: CertificateRecord, requester: Requester, terms: Terms) -> None:
+        """The successor is durable and on its way: a revocation that does not work must not take it from the client."""
+        try:
+            await self._revocation.revoke(
+                RevocationRequest(
+                    ca=terms.ca, serial=current.serial, reason=RevocationReason.SUPERSEDED, requester=requester
+                )
+            )
+        except AlreadyRevoked:
+            return
+        except Refused as refusal:
+            self._log.error(
+                "the replaced certificate {serial} of {ca} is not revoked: {reason}",
+                serial=f"{current.serial:x}",
+                ca=str(terms.ca),
+                reason=refusal.reason,
+            )
+
+    async def _profile(self, terms: Terms) -> Profile:
+        authority = await self._authorities.get(terms.ca)
+        if terms.profile not in authority.profiles or terms.profile not in self._profiles:
+            raise NotFound(f"{terms.ca} does not issue by the profile {terms.profile}")
+        return self._profiles[terms.profile]
+
+
+def _requester(client: Client, identity: str) -> Requester:
+    return Requester(protocol="est", identity=identity, address=client.address, request_id=client.request_id)
+
+
+def _read(csr_der: bytes, *, check_signature: bool = True) -> CertificationRequest:
+    try:
+        return parse_csr(csr_der, check_signature=check_signature)
+    except CSRSignatureError as error:
+        raise BadProofOfPossession(str(error)) from error
+    except CSRError as error:
+        raise Malformed(str(error)) from error
+    except PublicKeyError as error:
+        raise BadPublicKey(str(error)) from error
+
+
+def _key_type(csr: CertificationRequest) -> KeyType:
+    public_key = csr.public_key
+    if not isinstance(public_key, PublicKey):
+        raise BadPublicKey("keys of that kind are not made here")
+    try:
+        return key_type_of(public_key)
+    except ValueError as error:
+        raise BadPublicKey("keys of that kind are not made here") from error
+
+
+def _check_same_names(csr: CertificationRequest, current: CertificateRecord) -> None:
+    """Subject and subjectAltName have to be those of the certificate (4.2.2), in any order of the names."""
+    assert current.certificate_der is not None
+    certificate = x509.load_der_x509_certificate(current.certificate_der)
+    try:
+        names = tuple(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    except x509.ExtensionNotFound:
+        names = ()
+    if csr.subject != certificate.subject or frozenset(csr.subject_alt_names) != frozenset(names):
+        raise BadName("subject and subjectAltName are not those of the certificate that is to be replaced")

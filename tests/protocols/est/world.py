@@ -1,0 +1,163 @@
+"""EST on an installation in memory, asked by request values through the real router."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from random import Random
+from typing import Any, cast
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from cspd.authority.approvals import Approvals
+from cspd.authority.certificates import Certificates as CertificateStore
+from cspd.http.message import Request, Response
+from cspd.http.router import Router
+from cspd.keys.generation import generate_private_key
+from cspd.keys.values import KeyType, PrivateKey
+from cspd.x509.cms.signed import read_signed_data
+from protocols.est.authentication import Authentication
+from protocols.est.cmc_endpoint import FullCMC
+from protocols.est.cmc_service import CMCService
+from protocols.est.config import ESTConfig
+from protocols.est.endpoint import ESTEndpoint
+from protocols.est.labels import Labels
+from protocols.est.service import ESTService
+from protocols.est.users import FileUsers, read_users
+from tests.support.authorities import Installation
+from tests.support.issuing import make_csr
+from tests.support.running import result_of
+
+PROFILE = "tls-client"
+LABEL = {"id": "devices", "ca": "demo~issuing", "profile": PROFILE}
+BASE = "/.well-known/est"
+
+
+def configuration(**values: Any) -> ESTConfig:
+    """A section with one label."""
+    section = {"users": "users", "labels": [LABEL], "default_label": "devices", "profiles": [PROFILE], **values}
+    return ESTConfig.model_validate(section)
+
+
+class World:
+    """A server and its clients."""
+
+    def __init__(self, folder: Path, **section: Any) -> None:
+        users = folder / "users"
+        users.write_text("# people\n\nalice:se:cret\n")
+        users.chmod(0o600)
+        self.house = house = Installation()
+        house.make_hierarchy(profiles=(PROFILE, "tls-server"))
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        certificates = CertificateStore(house.database)
+        self.approvals = Approvals(
+            clock=house.clock,
+            random=Random(3),
+            database=house.database,
+            authorities=house.registry,
+            certificates=certificates,
+            issuance=house.issuance,
+            audit=house.audit,
+        )
+        self.configuration = configuration(**section)
+
+        async def generate_key(key_type: KeyType) -> PrivateKey:
+            return generate_private_key(key_type)
+
+        authentication = Authentication(
+            clock=house.clock,
+            authorities=house.registry,
+            certificates=certificates,
+            users=FileUsers(read_users(users)),
+        )
+        self.service = service = ESTService(
+            authentication=authentication,
+            authorities=house.registry,
+            issuance=house.issuance,
+            approvals=self.approvals,
+            revocation=house.revocation,
+            publication=house.publication,
+            profiles=house.profiles,
+            generate_key=generate_key,
+        )
+        labels = Labels(self.configuration, tenants=["demo"])
+        cmc = CMCService(
+            clock=house.clock,
+            random=Random(5),
+            keys=house.keys,
+            authorities=house.registry,
+            issuance=house.issuance,
+            revocation=house.revocation,
+            certificates=certificates,
+            approvals=self.approvals,
+        )
+        endpoint = ESTEndpoint(
+            service=service,
+            full_cmc=FullCMC(cmc, authentication),
+            labels=labels,
+            random=Random(4),
+            realm="cspd EST",
+        )
+        self.router = Router(endpoint.routes())
+
+    def csr(self, name: str = "a.example", **values: Any) -> bytes:
+        """A request for a host."""
+        return make_csr(self.key, names=[x509.DNSName(name)], **values)
+
+    def ask(
+        self,
+        operation: str,
+        body: bytes | None = None,
+        *,
+        path: str = f"{BASE}/devices",
+        user: str | None = None,
+        certificate: bytes | None = None,
+        content_type: str = "application/pkcs10",
+        **headers: str,
+    ) -> Response:
+        """POST a body, or GET without one."""
+        lines = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+        if body is not None:
+            lines.append((b"content-type", content_type.encode()))
+        if user is not None:
+            lines.append((b"authorization", b"Basic " + base64.b64encode(user.encode())))
+        method, path = "GET" if body is None else "POST", f"{path}/{operation}"
+        match = self.router.resolve(method, path)
+        request = Request(
+            method=method,
+            target=path.encode(),
+            path=path,
+            query="",
+            headers=tuple(lines),
+            body=body or b"",
+            parameters=match.parameters,
+            client_certificate=certificate,
+            is_secure=True,
+            peer="192.0.2.7",
+            request_id="r-9",
+        )
+        return result_of(cast(Any, match.route.handler(request)))
+
+    def enroll(self, csr_der: bytes | None = None) -> bytes:
+        """A certificate of alice's, DER."""
+        response = self.ask("simpleenroll", base64.b64encode(csr_der or self.csr()), user="alice:se:cret")
+        return only_certificate(response)
+
+
+def header(response: Response, name: bytes) -> bytes | None:
+    """A header of an answer."""
+    return dict(response.headers).get(name)
+
+
+def certificates_of(response: Response) -> tuple[bytes, ...]:
+    """The certificates of a certs-only answer."""
+    assert response.status == 200, response.body
+    assert header(response, b"content-type") == b"application/pkcs7-mime; smime-type=certs-only"
+    return read_signed_data(base64.b64decode(response.body, validate=True)).certificates_der
+
+
+def only_certificate(response: Response) -> bytes:
+    """The one certificate of an enrollment."""
+    [certificate_der] = certificates_of(response)
+    return certificate_der
