@@ -20,6 +20,11 @@ from protocols.est.labels import Labels
 from protocols.est.service import ESTService
 from protocols.est.users import BadUsersFile, FileUsers, read_users
 
+_MAKE_REQUEST = (
+    "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=device"
+    " -keyout device.key -out request.pem"
+)
+
 
 def build(configuration: ESTConfig, services: Services) -> ProtocolService:
     """See :class:`cspd.plugin.ProtocolFactory`."""
@@ -81,9 +86,10 @@ def _enrollment_urls(configuration: ESTConfig, services: Services) -> tuple[Enro
     urls = []
     for label in configuration.labels:
         url = f"{services.public.https}/.well-known/est/{label.id}"
+        user = "demo" if services.demo else "USER"
         command = (
-            f"curl {trust}-u USER -H 'Content-Type: application/pkcs10' -H 'Accept: application/pem-certificate-chain'"
-            f" --data-binary @request.pem {url}/simpleenroll"
+            f"{_MAKE_REQUEST} && curl {trust}-u {user} -H 'Content-Type: application/pkcs10'"
+            f" -H 'Accept: application/pem-certificate-chain' --data-binary @request.pem {url}/simpleenroll"
         )
         urls.append(EnrollmentURL(what=f"EST, {label.id}, curl", url=url, command=command))
     return tuple(urls)
