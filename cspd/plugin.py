@@ -20,6 +20,8 @@ from zope.interface import Interface, implementer
 
 from cspd.admin.operations.values import Operation
 from cspd.audit.events import AuditLog
+from cspd.authentication.interfaces import PasswordCheck
+from cspd.authentication.secrets import EnrollmentSecrets
 from cspd.authority.approvals import Approvals
 from cspd.authority.interfaces import Authorities, CertificateStore, Issuance, Publication, Revocation, Status
 from cspd.authority.profile_values import Profile
@@ -75,7 +77,8 @@ class ConnectorDeclaration:
     """Declares something that connects to somebody else's system: as light as :class:`ProtocolDeclaration`."""
 
     kind: str
-    """What it can do: ``time-source`` (:class:`cspd.timekeeping.interfaces.TimeSource`)."""
+    """What it can do: ``time-source`` (:class:`cspd.timekeeping.interfaces.TimeSource`), ``password-check``
+    (:class:`cspd.authentication.interfaces.PasswordCheck`)."""
     name: str
     """What conf files say: lower-case letters, digits and hyphens; unique within its kind."""
     summary: str
@@ -118,6 +121,9 @@ class Services:
     tenants: frozenset[str]
     connector: Callable[[str, str], Callable[..., Any]]
     """The factory of a connector by kind and name; raises NotFound, with the names that there are."""
+    password_checks: Mapping[str, PasswordCheck]
+    """Who knows passwords, by the name of its ``[authentication.NAME]``."""
+    enrollment_secrets: EnrollmentSecrets
     process: str
     """Names this process in leases, unlike any other that shares the store, now or earlier; a reload keeps it."""
     monitor: Monitor

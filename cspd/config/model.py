@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
+from cspd.authentication.config import AuthenticationConfig, AuthenticationName
 from cspd.config.values import Duration, Section
 from cspd.http.config import ListenerConfig
 from cspd.keys.config import KeysConfig
@@ -159,5 +160,6 @@ class RootConfig(Section):
     profiles: ProfilesConfig = Field(default_factory=ProfilesConfig)
     log: LogConfig = Field(default_factory=LogConfig)
     admin: AdminConfig = Field(default_factory=AdminConfig)
+    authentication: Mapping[AuthenticationName, AuthenticationConfig] = Field(default_factory=dict)
     listeners: Annotated[Mapping[ListenerName, ListenerConfig], Field(min_length=1)]
     protocols: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)

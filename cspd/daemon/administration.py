@@ -13,6 +13,7 @@ from cspd.admin.operations.audit import AuditOperations
 from cspd.admin.operations.authorities import AuthorityOperations
 from cspd.admin.operations.certificates import CertificateOperations
 from cspd.admin.operations.daemon import Daemon, DaemonOperations
+from cspd.admin.operations.enrollment_secrets import EnrollmentSecretOperations
 from cspd.admin.operations.keys import KeyOperations
 from cspd.admin.operations.organizations import OrganizationOperations
 from cspd.admin.operations.profiles import ProfileOperations
@@ -67,6 +68,7 @@ def core_operations(core: Core, profiles: Mapping[str, Profile]) -> Iterable[Ope
         *authorities.operations(),
         *certificates.operations(),
         *RequestOperations(core.approvals(issuance)).operations(),
+        *EnrollmentSecretOperations(core.enrollment_secrets, core.authorities).operations(),
         *ProfileOperations(lambda: profiles).operations(),
         *keys.operations(),
         *signing_keys.operations(),

@@ -17,6 +17,7 @@ from weakref import WeakSet
 from sqlalchemy import URL
 
 from cspd.audit.chain import HashChain
+from cspd.authentication.secrets import EnrollmentSecrets
 from cspd.authority.approvals import Approvals, expiry_job
 from cspd.authority.certificates import Certificates
 from cspd.authority.crl_issuing import CRLIssuer
@@ -34,6 +35,7 @@ from cspd.config.model import RootConfig
 from cspd.config.problems import KeyPath
 from cspd.config.secrets import Secrets
 from cspd.jobs.values import Job
+from cspd.keys.encryption import MasterKey
 from cspd.keys.opening import open_keys
 from cspd.keys.pkcs11.modules import Modules
 from cspd.keys.service import KeyService
@@ -87,6 +89,7 @@ class Core:
     certificates: Certificates
     urls: StatusURLs
     monitoring: Monitoring
+    enrollment_secrets: EnrollmentSecrets
     process: str
     """Names this process in leases, unlike any other that shares the store, now or earlier."""
     _pipelines: WeakSet[IssuancePipeline] = field(default_factory=WeakSet, init=False)
@@ -122,7 +125,7 @@ class Core:
     @property
     def jobs(self) -> Sequence[Job]:
         """The jobs of the core itself."""
-        return (*self.publication.jobs(), expiry_job(self.clock, self.database))
+        return (*self.publication.jobs(), expiry_job(self.clock, self.database), *self.enrollment_secrets.jobs())
 
     async def start(self) -> None:
         """Log in to the tokens, read the CAs, follow what other nodes change; raises what prevents it."""
@@ -202,5 +205,13 @@ def build_core(
         monitoring=build_monitoring(
             reactor=reactor, clock=clock, database=database, keys=keys, authorities=authorities
         ),
+        enrollment_secrets=EnrollmentSecrets(
+            clock=clock, random=random, database=database, audit=audit, master_key=_master_key(root, secrets, random)
+        ),
         process=f"{root.server.node_name}-{os.getpid()}-{random.randbytes(3).hex()}",  # 64 characters at most
     )
+
+
+def _master_key(root: RootConfig, secrets: Secrets, random: Random) -> MasterKey | None:
+    software = root.keys.software
+    return None if software is None else MasterKey(secrets.resolve(software.master_key), random.randbytes)

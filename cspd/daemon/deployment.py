@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from twisted.internet.defer import maybeDeferred
 from twisted.logger import Logger
 
 from cspd.admin.operations.values import Operation
+from cspd.authentication.assembly import build_password_check
+from cspd.authentication.interfaces import PasswordCheck, Stoppable
 from cspd.config.configuration import Configuration
 from cspd.config.connectors import find_connector
 from cspd.config.problems import ConfigurationRefused, Problem
@@ -27,6 +29,7 @@ class Deployment:
 
     configuration: Configuration
     protocols: Mapping[str, ProtocolService]
+    password_checks: Mapping[str, PasswordCheck] = field(default_factory=dict)
     core_jobs: Sequence[Job] = ()
     withdrawn: frozenset[str] = frozenset()
     """Protocols that no listener serves (:mod:`cspd.daemon.withdrawn`)."""
@@ -75,6 +78,9 @@ class Deployment:
                     await maybeDeferred(protocol.stop)
                 except Exception:
                     self._log.failure("protocol {protocol} did not stop", protocol=name)
+        for check in self.password_checks.values():
+            if isinstance(check, Stoppable):
+                check.stop()
 
 
 def build_deployment(
@@ -84,7 +90,8 @@ def build_deployment(
 
     Raises :class:`ConfigurationRefused`, which names all that cannot be built.
     """
-    services = _services(configuration, core)
+    password_checks = build_password_checks(configuration, core)
+    services = _services(configuration, core, password_checks)
     built: dict[str, ProtocolService] = {}
     problems: list[Problem] = []
     for name, protocol in configuration.protocols.items():
@@ -97,7 +104,11 @@ def build_deployment(
         faults = _operation_faults(protocol.declaration.typed_name, built[name].operations)
         problems += [Problem(what=each, key=key, file=configuration.path) for each in faults]
     deployment = Deployment(
-        configuration=configuration, protocols=built, core_jobs=core.jobs, withdrawn=withdrawn & built.keys()
+        configuration=configuration,
+        protocols=built,
+        password_checks=password_checks,
+        core_jobs=core.jobs,
+        withdrawn=withdrawn & built.keys(),
     )
     problems += [Problem(what=each, file=configuration.path) for each in _job_faults(deployment.jobs)]
     if problems:
@@ -113,7 +124,8 @@ def build_operations(configuration: Configuration, core: Core, operation: str) -
     for enabled in configuration.protocols.values():
         typed_name = enabled.declaration.typed_name
         if operation.startswith(f"{typed_name}-"):
-            operations = enabled.factory(enabled.settings, _services(configuration, core)).operations
+            services = _services(configuration, core, build_password_checks(configuration, core))
+            operations = enabled.factory(enabled.settings, services).operations
             found = [each for each in operations if each.name == operation]
             if found:
                 return found
@@ -138,7 +150,28 @@ def _job_faults(jobs: Sequence[Job]) -> Iterator[str]:
             yield f"the schedule of the job {job.name} is not one: {error}"
 
 
-def _services(configuration: Configuration, core: Core) -> Services:
+def build_password_checks(configuration: Configuration, core: Core) -> Mapping[str, PasswordCheck]:
+    """One for each ``[authentication.NAME]``; raises :class:`ConfigurationRefused`, which names all that cannot be."""
+    built: dict[str, PasswordCheck] = {}
+    problems: list[Problem] = []
+    for name, section in configuration.root.authentication.items():
+        try:
+            built[name] = build_password_check(
+                name,
+                section,
+                connector=find_connector,
+                reactor=core.reactor,
+                secret=configuration.secrets.resolve,
+                folder=configuration.folder,
+            )
+        except Refused as error:
+            problems.append(Problem(what=str(error), key=("authentication", name), file=configuration.path))
+    if problems:
+        raise ConfigurationRefused(problems)
+    return built
+
+
+def _services(configuration: Configuration, core: Core, password_checks: Mapping[str, PasswordCheck]) -> Services:
     server = configuration.root.server
     issuance = core.issuance(configuration.profiles)
     return Services(
@@ -159,6 +192,8 @@ def _services(configuration: Configuration, core: Core) -> Services:
         public=PublicAddress(http=server.http_url, https=server.https_url, trust_anchor=configuration.trust_anchor),
         tenants=frozenset(configuration.root.tenants.ids),
         connector=find_connector,
+        password_checks=password_checks,
+        enrollment_secrets=core.enrollment_secrets,
         process=core.process,
         monitor=core.monitoring.monitor,
         folder=configuration.folder,

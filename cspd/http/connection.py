@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from cspd.correlation import REQUEST_ID
+from cspd.http.channel_bindings import ChannelBindings, channel_bindings_of
 from cspd.http.encoding import CONTINUE, refusal
 from cspd.http.message import Request, Response, Route
 from cspd.http.peers import peer_of
@@ -258,11 +259,15 @@ class HTTPConnection(Protocol):
 
     def _show_certificates(self, request: Request) -> None:
         request.is_secure = True
+        request.channel_bindings = self._channel_bindings
         if self._certificates is None:
             self._certificates = peer_certificates(self.transport)
         if self._certificates:
             request.client_certificate = self._certificates[0]
             request.client_chain = self._certificates[1:]
+
+    def _channel_bindings(self) -> ChannelBindings:
+        return channel_bindings_of(self.transport)
 
     # Answering.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from cspd.http.channel_bindings import ChannelBindings
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Request:
@@ -33,6 +35,8 @@ class Request:
     """DER of the TLS client certificate, chain-verified by the listener's trust anchors; None without one."""
     client_chain: tuple[bytes, ...] = ()
     """DER of the certificates that the client sent behind its own."""
+    channel_bindings: Callable[[], ChannelBindings] = ChannelBindings
+    """Computes what ties a message to this TLS connection; with nothing in it when the connection is not TLS."""
     request_id: str = ""
     """Correlates log lines, audit events and the client's error message."""
 

@@ -124,6 +124,28 @@ enrollment_requests = Table(
     Index("ix_enrollment_requests_expires_at", "expires_at"),
 )
 
+enrollment_secrets = Table(
+    "enrollment_secrets",
+    metadata,
+    Column("reference", String(16), primary_key=True),
+    Column("purpose", String(16), nullable=False),  # the protocol that takes it
+    Column("identity", Text, nullable=False),
+    Column("ca", String(33)),  # organization~ca-id; None: any
+    Column("profile", String(80)),  # None: any
+    Column("one_time", Boolean, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("encrypted_secret", LargeBinary, nullable=False),  # see cspd.keys.encryption for the format
+    Column("created_by", Text, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("expires_at", UTCDateTime, nullable=False),
+    Column("used_at", UTCDateTime),  # with authority_id and serial: the last certificate it gave
+    Column("authority_id", String(32)),
+    Column("serial", SerialNumber),
+    Column("revoked_at", UTCDateTime),
+    Index("ix_enrollment_secrets_expires_at", "expires_at"),
+)
+
 certificates = Table(
     "certificates",
     metadata,

@@ -7,6 +7,7 @@
     POST simpleenroll    -> a first certificate                     :meth:`.service.ESTService.enroll`
     POST simplereenroll  -> the successor of the TLS certificate    :meth:`.service.ESTService.reenroll`
     POST serverkeygen    -> a key made here, and its certificate    :meth:`.service.ESTService.generate_key`
+    POST fullcmc         -> what a full PKI request of CMC gets     :meth:`.cmc_service.CMCService.respond`
 
 and, beside the standard::
 

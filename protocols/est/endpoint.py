@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from cspd.authority.values import Pending
 from cspd.http.message import Handler, Request, Response, Route
 from cspd.refusals import Refused
+from protocols.est.cmc_endpoint import MEDIA_TYPE, FullCMC
 from protocols.est.codec import (
     MAX_BODY,
     decode_authorization,
@@ -43,8 +44,9 @@ class ESTEndpoint:
 
     _log = Logger()
 
-    def __init__(self, *, service: ESTService, labels: Labels, random: Random, realm: str) -> None:
+    def __init__(self, *, service: ESTService, full_cmc: FullCMC, labels: Labels, random: Random, realm: str) -> None:
         self._service = service
+        self._full_cmc_service = full_cmc
         self._labels = labels
         self._random = random
         self._challenge = f'Basic realm="{realm}", charset="UTF-8"'.encode("ascii")
@@ -57,6 +59,7 @@ class ESTEndpoint:
             ("POST", "simpleenroll", self._enroll),
             ("POST", "simplereenroll", self._reenroll),
             ("POST", "serverkeygen", self._generate_key),
+            ("POST", "fullcmc", self._full_cmc),
             ("GET", "crl", self._crl),
             ("POST", "revoke", self._revoke),
         )
@@ -155,6 +158,11 @@ class ESTEndpoint:
         boundary = b"est-%032x" % self._random.getrandbits(128)
         media_type = b"multipart/mixed; boundary=" + boundary
         return _response(media_type, encode_generated_key(answer, boundary))
+
+    async def _full_cmc(self, request: Request, terms: Terms) -> Response:
+        if request.content_type != MEDIA_TYPE:
+            return text_response(415, f"POST an {MEDIA_TYPE}.")
+        return await self._full_cmc_service.answer(request.body, _client(request), terms)
 
 
 def _client(request: Request) -> Client:

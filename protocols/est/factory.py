@@ -12,6 +12,8 @@ from cspd.keys.values import KeyType, PrivateKey
 from cspd.plugin import EnrollmentURL, ProtocolService, Services
 from cspd.refusals import NotFound
 from protocols.est.authentication import Authentication
+from protocols.est.cmc_endpoint import FullCMC
+from protocols.est.cmc_service import CMCService
 from protocols.est.config import ESTConfig
 from protocols.est.endpoint import ESTEndpoint
 from protocols.est.labels import Labels
@@ -32,13 +34,14 @@ def build(configuration: ESTConfig, services: Services) -> ProtocolService:
         key: PrivateKey = await deferToThreadPool(reactor, reactor.getThreadPool(), generate_private_key, key_type)
         return key
 
+    authentication = Authentication(
+        clock=services.clock,
+        authorities=services.authorities,
+        certificates=services.certificates,
+        users=_users(configuration, services),
+    )
     service = ESTService(
-        authentication=Authentication(
-            clock=services.clock,
-            authorities=services.authorities,
-            certificates=services.certificates,
-            users=_users(configuration, services),
-        ),
+        authentication=authentication,
         authorities=services.authorities,
         issuance=services.issuance,
         approvals=services.approvals,
@@ -47,8 +50,20 @@ def build(configuration: ESTConfig, services: Services) -> ProtocolService:
         profiles=services.profiles,
         generate_key=generate_key,
     )
+    cmc = CMCService(
+        clock=services.clock,
+        random=services.random,
+        keys=services.keys,
+        authorities=services.authorities,
+        issuance=services.issuance,
+        revocation=services.revocation,
+        certificates=services.certificates,
+        approvals=services.approvals,
+        secrets=services.enrollment_secrets,
+    )
     endpoint = ESTEndpoint(
         service=service,
+        full_cmc=FullCMC(cmc, authentication),
         labels=Labels(configuration, tenants=services.tenants),
         random=services.random,
         realm=configuration.realm,

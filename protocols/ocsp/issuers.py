@@ -7,11 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cspd.authority.values import CACertificate
-from cspd.x509 import tlv
+from cspd.x509.certificate_fields import fields_of
 from protocols.ocsp.codec import HASH_ALGORITHMS
 from protocols.ocsp.messages import CertID, HashAlgorithm
-
-_VERSION = 0xA0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +26,8 @@ class Issuer:
     @classmethod
     def of(cls, certificate: CACertificate) -> Issuer:
         """The issuer with that CA certificate; raises DERError for bytes that are no certificate."""
-        name_der, public_key = _subject_and_key(certificate.certificate_der)
-        return cls(certificate=certificate, name_der=name_der, public_key=public_key)
+        fields = fields_of(certificate.certificate_der)
+        return cls(certificate=certificate, name_der=fields.subject, public_key=fields.public_key)
 
 
 class Issuers:
@@ -63,20 +61,4 @@ def _hash(algorithm: HashAlgorithm, octets: bytes) -> bytes:
 
 def key_hash(certificate_der: bytes) -> bytes:
     """The SHA-1 of a certificate's public key: KeyHash of a ResponderID (RFC 6960, 4.2.1)."""
-    return _hash(HashAlgorithm.SHA1, _subject_and_key(certificate_der)[1])
-
-
-def _subject_and_key(certificate_der: bytes) -> tuple[bytes, bytes]:
-    """Cut subject and public key out of a certificate (RFC 5280, 4.1)."""
-    position, end = tlv.read(certificate_der, 0, len(certificate_der), tlv.SEQUENCE)
-    position, end = tlv.read(certificate_der, position, end, tlv.SEQUENCE)
-    identifier, _, stop = tlv.read_any(certificate_der, position, end)
-    if identifier == _VERSION:
-        position = stop
-    for skipped in (tlv.INTEGER, tlv.SEQUENCE, tlv.SEQUENCE, tlv.SEQUENCE):  # serial, signature, issuer, validity
-        _, position = tlv.read(certificate_der, position, end, skipped)
-    _, subject_end = tlv.read(certificate_der, position, end, tlv.SEQUENCE)
-    algorithm, key_end = tlv.read(certificate_der, subject_end, end, tlv.SEQUENCE)
-    _, algorithm_end = tlv.read(certificate_der, algorithm, key_end, tlv.SEQUENCE)
-    start, stop = tlv.read(certificate_der, algorithm_end, key_end, tlv.BIT_STRING)
-    return certificate_der[position:subject_end], certificate_der[start + 1 : stop]
+    return _hash(HashAlgorithm.SHA1, fields_of(certificate_der).public_key)

@@ -78,6 +78,7 @@ def build(configuration: TSPConfig, services: Services) -> ProtocolService:
     async def stop() -> None:
         await clock.stop()
         await units.stop()
+        units.units.give_up()
         await serial_numbers.drain()
         await gen_times.drain()
         await log.drain()

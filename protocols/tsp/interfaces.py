@@ -35,8 +35,8 @@ class TimeStampUnits(Protocol):
         """
         ...
 
-    async def settled(self) -> None:
-        """Wait until every unit was looked for once, with or without success; later it returns at once.
+    async def settled(self, issuer: str) -> None:
+        """Wait until the issuer's unit was looked for once, with or without success; later it returns at once.
 
         For a request that :meth:`current` has refused: after a start or a reload the key service is asked for the
         keys while requests arrive already.

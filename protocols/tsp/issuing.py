@@ -86,8 +86,8 @@ class TokenIssuer:
             signing = self._current_signing()
         except (BadClock, Unavailable):  # after a start or a reload, clock and keys may just not have been looked at
             await services.clock.settled()
-            await services.units.settled()
-            services.clock.now()
+            services.clock.now()  # a bad clock is said at once, whatever the units wait for
+            await services.units.settled(self.id)
             signing = self._current_signing()
         serial_number = await services.serial_numbers.next(self._serial_octets)
         reading = services.clock.now()

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 
 from cspd.keys.values import PublicKey
 from cspd.x509 import tlv
+from cspd.x509.certificate_fields import fields_of
 from protocols.tsp.codec import encode_extensions
 from protocols.tsp.hash_algorithms import ALGORITHM_IDENTIFIERS, Digest, digest_function
 from protocols.tsp.messages import Accuracy, Extension, HashAlgorithm, MessageImprint
@@ -109,17 +110,17 @@ class TokenEncoder:
 
         ``signature_algorithm_der`` is that of :class:`cspd.keys.signer.Signer`.
         """
-        issuer, serial_number, subject = _names(certificate_der)
+        signer = fields_of(certificate_der)
         tsa = b""
         if profile.tsa_name:
-            tsa = tlv.element(_CONTEXT_0, tlv.element(_DIRECTORY_NAME, subject))
+            tsa = tlv.element(_CONTEXT_0, tlv.element(_DIRECTORY_NAME, signer.subject))
         self._tst_info_start = _VERSION_1 + tlv.object_identifier(profile.policy)
         self._after_gen_time = _encode_accuracy(profile.accuracy) + (tlv.TRUE if profile.ordering else b"")
         self._tst_info_end = tsa + encode_extensions((QUALIFIED,) if profile.qualified else (), _CONTEXT_1)
 
         self._digest = digest.digest
         self._digest_octets = len(digest.digest(b""))
-        signing_certificate = _signing_certificate(certificate_der, issuer, serial_number)
+        signing_certificate = _signing_certificate(certificate_der, signer.issuer, signer.serial_number)
         self._attributes_start, self._attributes_end = _around_digest(
             digest.algorithm_der, signature_algorithm_der, signing_certificate, self._digest_octets
         )
@@ -127,7 +128,7 @@ class TokenEncoder:
         # The sets are in the order of DER (X.690, 11.6): a token is DER throughout, though CMS would allow BER.
         self._certificates = tlv.element(_CONTEXT_0, b"".join(sorted({certificate_der, *chain_der})))
         self._before_content = _VERSION_3 + tlv.element(tlv.SET, digest.algorithm_der)
-        self._before_attributes = _VERSION_1 + tlv.sequence(issuer, serial_number) + digest.algorithm_der
+        self._before_attributes = _VERSION_1 + signer.issuer_and_serial_number + digest.algorithm_der
         self._signature_algorithm = signature_algorithm_der
         self._heads = lru_cache(maxsize=1024)(self._make_heads)  # few lengths occur
 
@@ -198,20 +199,6 @@ class TokenEncoder:
 
 def _head(identifier: int, length: int) -> bytes:
     return bytes((identifier,)) + tlv.length_of(length)
-
-
-def _names(certificate_der: bytes) -> tuple[bytes, bytes, bytes]:
-    """Issuer, serialNumber and subject of a certificate, as they are encoded there (RFC 5280, 4.1)."""
-    start, end = tlv.read_only(certificate_der, 0, len(certificate_der), tlv.SEQUENCE)
-    position, end = tlv.read(certificate_der, start, end, tlv.SEQUENCE)
-    if certificate_der[position] == _CONTEXT_0:
-        _, position = tlv.read(certificate_der, position, end, _CONTEXT_0)  # version
-    fields: list[bytes] = []
-    for _ in range(5):  # serialNumber, signature, issuer, validity, subject
-        stop = tlv.read_any(certificate_der, position, end)[2]
-        fields.append(certificate_der[position:stop])
-        position = stop
-    return fields[2], fields[0], fields[4]
 
 
 def _encode_accuracy(accuracy: Accuracy | None) -> bytes:

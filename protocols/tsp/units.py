@@ -25,8 +25,8 @@ class Units(Collector):
         self._units: dict[str, TimeStampUnit] = {}
         self._warn_at: dict[str, datetime] = {}
         self._troubles = dict.fromkeys(issuers, "")
-        self._unsettled = set(self._troubles)
-        self._waiting: list[Deferred[None]] = []
+        # Of issuers whose unit was not looked for yet, so that no issuer waits for the token of another.
+        self._waiting: dict[str, list[Deferred[None]]] = {issuer: [] for issuer in self._troubles}
 
     def current(self, issuer: str) -> TimeStampUnit:
         """See :class:`protocols.tsp.interfaces.TimeStampUnits`; less than a microsecond."""
@@ -35,12 +35,13 @@ class Units(Collector):
             raise Unavailable("there is no key and certificate to sign with", detail=self._failure(issuer, unit))
         return unit
 
-    async def settled(self) -> None:
+    async def settled(self, issuer: str) -> None:
         """See :class:`protocols.tsp.interfaces.TimeStampUnits`."""
-        if self._unsettled:
-            waiting: Deferred[None] = Deferred(self._waiting.remove)
-            self._waiting.append(waiting)
-            await waiting
+        waiting = self._waiting.get(issuer)
+        if waiting is not None:
+            settled: Deferred[None] = Deferred(waiting.remove)
+            waiting.append(settled)
+            await settled
 
     def put(self, issuer: str, unit: TimeStampUnit, *, warning: timedelta = EXPIRY_WARNING) -> None:
         """Let the issuer sign with this unit from now on; ``warning`` is how long before its end it is degraded."""
@@ -56,11 +57,13 @@ class Units(Collector):
     def note(self, issuer: str, trouble: str) -> None:
         """Remember what hinders the issuer's unit, or its successor; empty: nothing any more."""
         self._troubles[issuer] = trouble
-        self._unsettled.discard(issuer)
-        if not self._unsettled:
-            waiting, self._waiting = self._waiting, []
-            for each in waiting:
-                each.callback(None)
+        for settled in self._waiting.pop(issuer, ()):
+            settled.callback(None)
+
+    def give_up(self) -> None:
+        """Let nobody wait any more for what was not looked for by now; for the end."""
+        for issuer in tuple(self._waiting):
+            self.note(issuer, "the timestamping authority was stopped")
 
     def health(self) -> Sequence[Health]:
         """One for each issuer: failed without a unit that may sign, degraded before its end or with a trouble."""

@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from cspd.x509 import der, tlv
+from cspd.x509.certificate_paths import UNREADABLE, PathError, find_path
 from cspd.x509.cms.signed import certificates_of, find_certificate
 from cspd.x509.cms.values import CONTENT_TYPE, MESSAGE_DIGEST, CMSError, SignerInfo
 from cspd.x509.cursor import Cursor
 from cspd.x509.signatures import SignatureError, hash_of, read_algorithm, verify_signature
-from protocols.tsp.certificate_paths import UNREADABLE, PathError, find_path
 from protocols.tsp.evidence import NOTHING_EXPECTED, Expectation, Finding, Flaw, Report
 from protocols.tsp.hash_algorithms import HASH_ALGORITHMS, OBJECT_IDENTIFIERS, Digest, digest_function
 from protocols.tsp.messages import HashAlgorithm, MessageImprint, PKIStatus, PKIStatusInfo, TSTInfo
@@ -116,7 +116,13 @@ def _verify_signer(
     findings += _check_signature(signer_info, certificate, allow_sha1=allow_sha1)
     findings += _check_algorithm_protection(signer_info)
     try:
-        path = find_path(certificate, intermediates=known, trust_anchors=trust_anchors, at=token.tst_info.gen_time)
+        path = find_path(
+            certificate,
+            intermediates=known,
+            trust_anchors=trust_anchors,
+            at=token.tst_info.gen_time,
+            usage=ExtendedKeyUsageOID.TIME_STAMPING,
+        )
     except PathError as error:
         findings.append(Finding(Flaw.PATH, str(error)))
         return certificate, None

@@ -184,7 +184,7 @@ def test_bad_requests_over_https(tmp_path: Path) -> None:
             ("GET", "simpleenroll", None, 405),
             ("PUT", "simplereenroll", b"x", 405),
             ("POST", "cacerts", b"x", 405),
-            ("POST", "fullcmc", b"x", 404),
+            ("POST", "fullcmc", b"x", 415),
             ("POST", "simpleenroll", b"x" * 100_000, 413),
             ("POST", "simpleenroll", b"x", 415),
         )

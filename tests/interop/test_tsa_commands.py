@@ -27,6 +27,18 @@ KEY_TYPES = {
 }
 
 
+SLOT_ATTRIBUTES = (
+    "Slot Id",
+    "Label",
+    "Serial Number",
+    "Model",
+    "Firmware Version",
+    "Configuration",
+    "Slot Description",
+    "FM HW Status",
+)
+
+
 @pytest.mark.requirement("R-TSA-071", "R-TSA-073", "R-TSA-076", "R-TSA-077", "R-TSA-078", "R-TSA-080")
 def test_keys_of_a_token_while_the_daemon_runs(tmp_path: Path) -> None:
     token = SoftHSM(tmp_path / "hsm")
@@ -65,8 +77,11 @@ def test_keys_of_a_token_while_the_daemon_runs(tmp_path: Path) -> None:
         assert left > made.keys() - {key_id}
 
         said = daemon.cspctl("tsa", "check", "hsm", "-l", "3").stdout
-        for attribute in ("Label -> cspd", "Serial Number -> ", "Model -> SoftHSM v2", "FM HW Status -> "):
-            assert attribute in said
+        assert {"Label -> cspd", "Model -> SoftHSM v2"} <= set(said.splitlines())
+        slots = said.count("Slot Id -> ")
+        assert slots > 1, "SoftHSM always has one more slot, without a token"
+        assert [said.count(f"\n{attribute} -> ") for attribute in SLOT_ATTRIBUTES] == [slots] * 8
+        assert daemon.cspctl("tsa", "check", "hsm").stdout == said, "levels are for nShield"
         assert said.endswith("Passing HSM checks... Done\n")
         assert "Current Slot Id: " in said
         wrong = daemon.cspctl("tsa", "check", "hsm", "-p", "9999", expect=1).stdout

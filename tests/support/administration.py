@@ -17,11 +17,13 @@ from cspd.admin.endpoint import AdminEndpoint
 from cspd.admin.operations.daemon import DaemonOperations
 from cspd.admin.operations.values import Operations
 from cspd.audit.chain import HashChain
+from cspd.authentication.secrets import EnrollmentSecrets
 from cspd.authority.certificates import Certificates
 from cspd.config.problems import Problem
 from cspd.daemon.administration import core_operations
 from cspd.daemon.core import Core
 from cspd.http.message import Request
+from cspd.keys.encryption import MasterKey
 from cspd.monitoring.assembly import build_monitoring
 from cspd.plugin import EnrollmentURL
 from cspd.turns import EndOfTurn
@@ -95,6 +97,13 @@ class Administration:
                 database=house.database,
                 keys=house.keys,  # type: ignore[arg-type]  # never asked
                 authorities=house.registry,
+            ),
+            enrollment_secrets=EnrollmentSecrets(
+                clock=house.clock,
+                random=Random(8),
+                database=house.database,
+                audit=self.chain,
+                master_key=MasterKey(b"m" * 32, Random(9).randbytes),
             ),
             process="node-1",
             reactor=Clock(),

@@ -8,6 +8,7 @@ from cspd.admin.commands.audit import audit
 from cspd.admin.commands.ca import ca
 from cspd.admin.commands.cert import cert
 from cspd.admin.commands.config import config
+from cspd.admin.commands.enrollment_secret import enrollment_secret
 from cspd.admin.commands.init import init
 from cspd.admin.commands.key import key
 from cspd.admin.commands.org import org
@@ -22,6 +23,7 @@ COMMANDS: tuple[click.Command, ...] = (
     ca,
     cert,
     config,
+    enrollment_secret,
     init,
     key,
     org,

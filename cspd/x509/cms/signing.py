@@ -15,6 +15,7 @@ from datetime import datetime
 from cryptography.hazmat.primitives import hashes
 
 from cspd.x509 import tlv
+from cspd.x509.certificate_fields import fields_of
 from cspd.x509.cms.signed import encode_attributes, encode_content_info
 from cspd.x509.cms.values import CONTENT_TYPE, DATA, MESSAGE_DIGEST, SIGNED_DATA, SIGNING_TIME
 
@@ -41,7 +42,7 @@ class SignedDataBuilder:
         parameters = tlv.NULL if digest.name == "sha1" else b""
         self._digest_der = tlv.sequence(tlv.object_identifier(_DIGESTS[digest.name]), parameters)
         self._signature_algorithm_der = signature_algorithm_der
-        self._sid = _issuer_and_serial_number(certificate_der)
+        self._sid = fields_of(certificate_der).issuer_and_serial_number
 
     def signed_attributes(
         self,
@@ -97,16 +98,3 @@ def _time(moment: datetime) -> bytes:
     if moment.year >= _UTC_TIME_ENDS:
         return tlv.generalized_time(moment)
     return tlv.element(0x17, moment.strftime("%y%m%d%H%M%SZ").encode("ascii"))
-
-
-def _issuer_and_serial_number(certificate_der: bytes) -> bytes:
-    """Cut issuer and serial number out of a certificate (RFC 5280, 4.1), as they are encoded there."""
-    position, end = tlv.read(certificate_der, 0, len(certificate_der), tlv.SEQUENCE)
-    position, end = tlv.read(certificate_der, position, end, tlv.SEQUENCE)
-    identifier, _, stop = tlv.read_any(certificate_der, position, end)
-    if identifier == _CONTEXT_0:
-        position = stop
-    _, serial_end = tlv.read(certificate_der, position, end, tlv.INTEGER)
-    _, algorithm_end = tlv.read(certificate_der, serial_end, end, tlv.SEQUENCE)
-    _, issuer_end = tlv.read(certificate_der, algorithm_end, end, tlv.SEQUENCE)
-    return tlv.sequence(certificate_der[algorithm_end:issuer_end], certificate_der[position:serial_end])

@@ -309,6 +309,8 @@ class Server:
             tenants=frozenset({"tenant1"}),
             demo=self.demo,
             connector=find_connector,
+            password_checks={},
+            enrollment_secrets=None,  # type: ignore[arg-type]  # not asked here
             process=f"process-{seed}",
             monitor=StillMonitor(),
         )

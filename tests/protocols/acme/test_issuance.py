@@ -51,6 +51,8 @@ class World:
             public=PublicAddress(http="http://pki.example.com", https=PUBLIC),
             tenants=frozenset({"tenant1"}),
             connector=find_connector,
+            password_checks={},
+            enrollment_secrets=None,  # type: ignore[arg-type]  # not asked here
             process="process-1",
             monitor=StillMonitor(),
         )

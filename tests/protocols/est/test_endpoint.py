@@ -157,7 +157,7 @@ def test_a_request_that_its_key_did_not_sign_is_refused(world: World) -> None:
 
 
 def test_paths_and_methods_that_are_not_there(world: World) -> None:
-    for path in (f"{BASE}/fullcmc", f"{BASE}/devices/fullcmc", f"{BASE}/devices/x/cacerts", BASE):
+    for path in (f"{BASE}/certs", f"{BASE}/devices/certs", f"{BASE}/devices/x/cacerts", BASE):
         with pytest.raises(NoRoute):
             world.router.resolve("POST", path)
     with pytest.raises(MethodNotAllowed):

@@ -18,6 +18,8 @@ from cspd.keys.generation import generate_private_key
 from cspd.keys.values import KeyType, PrivateKey
 from cspd.x509.cms.signed import read_signed_data
 from protocols.est.authentication import Authentication
+from protocols.est.cmc_endpoint import FullCMC
+from protocols.est.cmc_service import CMCService
 from protocols.est.config import ESTConfig
 from protocols.est.endpoint import ESTEndpoint
 from protocols.est.labels import Labels
@@ -63,13 +65,14 @@ class World:
         async def generate_key(key_type: KeyType) -> PrivateKey:
             return generate_private_key(key_type)
 
+        authentication = Authentication(
+            clock=house.clock,
+            authorities=house.registry,
+            certificates=certificates,
+            users=FileUsers(read_users(users)),
+        )
         self.service = service = ESTService(
-            authentication=Authentication(
-                clock=house.clock,
-                authorities=house.registry,
-                certificates=certificates,
-                users=FileUsers(read_users(users)),
-            ),
+            authentication=authentication,
             authorities=house.registry,
             issuance=house.issuance,
             approvals=self.approvals,
@@ -79,7 +82,23 @@ class World:
             generate_key=generate_key,
         )
         labels = Labels(self.configuration, tenants=["demo"])
-        endpoint = ESTEndpoint(service=service, labels=labels, random=Random(4), realm="cspd EST")
+        cmc = CMCService(
+            clock=house.clock,
+            random=Random(5),
+            keys=house.keys,
+            authorities=house.registry,
+            issuance=house.issuance,
+            revocation=house.revocation,
+            certificates=certificates,
+            approvals=self.approvals,
+        )
+        endpoint = ESTEndpoint(
+            service=service,
+            full_cmc=FullCMC(cmc, authentication),
+            labels=labels,
+            random=Random(4),
+            realm="cspd EST",
+        )
         self.router = Router(endpoint.routes())
 
     def csr(self, name: str = "a.example", **values: Any) -> bytes:

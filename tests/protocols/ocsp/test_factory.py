@@ -40,6 +40,8 @@ def services_of(world: World, profiles: Any = PROFILES) -> Services:
         public=PublicAddress(http="http://pki.example", https="https://pki.example"),
         tenants=frozenset(),
         connector=find_connector,
+        password_checks={},
+        enrollment_secrets=unused,
         process="process-1",
         monitor=unused,
     )

@@ -41,14 +41,18 @@ class KnownUnits:
     def __init__(self) -> None:
         self.known: dict[str, TimeStampUnit] = {}
         self.found_when_settled: dict[str, TimeStampUnit] = {}
+        self.sought: list[str] = []
+        """The issuers whose units were waited for."""
 
     def current(self, issuer: str) -> TimeStampUnit:
         if issuer not in self.known:
             raise Unavailable("there is no key and certificate to sign with", detail="taken away by the test")
         return self.known[issuer]
 
-    async def settled(self) -> None:
-        self.known.update(self.found_when_settled)
+    async def settled(self, issuer: str) -> None:
+        self.sought.append(issuer)
+        if issuer in self.found_when_settled:
+            self.known[issuer] = self.found_when_settled[issuer]
 
 
 class CountedSerialNumbers:

@@ -166,7 +166,7 @@ def test_two_nodes_that_start_together_make_one_unit() -> None:
     two = Node(Installation(shares=first), name="two")
     two.tick(3)
     assert (len(slow.answers), len(unit_keys(first))) == (1, 1)
-    assert not Deferred.fromCoroutine(two.units.settled()).called, "requests wait for the unit that is being made"
+    assert not Deferred.fromCoroutine(two.units.settled("tsa")).called, "requests wait for the unit that is being made"
     slow.answers[0].callback(None)
     two.tick()
     assert one.unit.key == two.unit.key
@@ -307,7 +307,7 @@ def test_a_ca_without_the_profile_is_told_and_tried_again() -> None:
     with pytest.raises(Unavailable) as refused:
         _ = node.unit
     assert refused.value.detail == trouble
-    result_of(node.units.settled())
+    result_of(node.units.settled("tsa"))
     assert unit_keys(installation) == set()
     installation.run(installation.management.edit(ISSUING, ALICE, profiles=["timestamping"]))
     node.pass_time(timedelta(seconds=4))

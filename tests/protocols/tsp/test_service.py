@@ -237,6 +237,7 @@ def test_bad_clock_stops_every_token_before_anything_is_spent() -> None:
     authority = Authority()
     authority.clock.bad = "it drifts"
     assert_rejected(authority.ask(), PKIFailureInfo.TIME_NOT_AVAILABLE)
+    assert authority.units.sought == [], "a bad clock is no reason to wait for keys"
     assert authority.serial_numbers.given == []
     assert authority.keys.signatures == 0
     authority.clock.bad = ""

@@ -51,6 +51,8 @@ def services_of(installation: Installation, folder: Path) -> Services:
         public=PublicAddress(http="http://pki.example", https="https://pki.example"),
         tenants=frozenset(),
         connector=unused,
+        password_checks={},
+        enrollment_secrets=unused,
         process="process-1",
         monitor=unused,
         folder=folder,
@@ -86,7 +88,8 @@ def test_issuers_of_both_kinds_in_one_process(installation: Installation, tmp_pa
     files, shared, own = (built.units.current(issuer) for issuer in ("files", "shared", "own"))
     assert files.certificate_der == shared.certificate_der
     assert own.certificate_der != files.certificate_der
-    result_of(built.units.settled())
+    for issuer in ("files", "shared", "own"):
+        result_of(built.units.settled(issuer))
     assert built.stop().called
     assert cast(Clock, installation.reactor).getDelayedCalls() == []
 

@@ -144,7 +144,7 @@ def test_a_search_that_breaks_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
         world.start()
     assert [event["log_format"] for event in logs] == ["the keys of time-stamp units cannot be looked for"]
     assert world.states()[0][0] is HealthState.FAILED
-    result_of(world.units.settled())
+    result_of(world.units.settled("b"))
     world.timers.advance(1)
     assert world.units.current("b").key == world.key
 
@@ -171,14 +171,31 @@ def test_a_stopped_search_ends() -> None:
 def test_requests_wait_for_the_first_search_only() -> None:
     """After a reload they arrive while the keys are looked for; none is refused for that."""
     world = World()
-    first = Deferred.fromCoroutine(world.units.settled())
-    given_up = Deferred.fromCoroutine(world.units.settled())
+    first = Deferred.fromCoroutine(world.units.settled("a"))
+    given_up = Deferred.fromCoroutine(world.units.settled("a"))
     given_up.addErrback(lambda _: None)
     given_up.cancel()
     assert not first.called
     world.start()
     assert first.called
-    result_of(world.units.settled())
+    result_of(world.units.settled("b"))
+
+
+def test_no_issuer_waits_for_the_unit_of_another() -> None:
+    world = World()
+    waiting = Deferred.fromCoroutine(world.units.settled("b"))
+    world.units.note("a", "its token is away")
+    result_of(world.units.settled("a"))
+    result_of(world.units.settled("an issuer that there is not"))
+    assert not waiting.called
+
+
+def test_requests_that_wait_when_the_authority_stops_are_let_go() -> None:
+    world = World()
+    waiting = Deferred.fromCoroutine(world.units.settled("a"))
+    world.units.give_up()
+    assert waiting.called
+    assert {state for state, _ in world.states()} == {HealthState.FAILED}
 
 
 @pytest.mark.parametrize("how", ["certificate", "usage period"])

@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from cspd.keys.values import KeyType
 from cspd.x509 import tlv
-from protocols.tsp.certificate_paths import MAX_PATH, PathError, find_path
+from cspd.x509.certificate_paths import MAX_PATH, PathError, find_path
 from protocols.tsp.codec import REJECTIONS, encode_extensions, encode_granted, encode_rejection
 from protocols.tsp.evidence import NOTHING_EXPECTED, Expectation, Flaw, Report
 from protocols.tsp.hash_algorithms import digest_function
@@ -333,6 +333,7 @@ def _keys() -> tuple[ec.EllipticCurvePrivateKey, ...]:
 
 
 CAExtensions = tuple[tuple[x509.ExtensionType, bool], ...]
+TSA_USAGE = ExtendedKeyUsageOID.TIME_STAMPING
 PLAIN_CA: CAExtensions = ca_extensions()
 
 
@@ -349,7 +350,9 @@ def chain(
 
 def path_of(certificates: tuple[x509.Certificate, ...]) -> tuple[x509.Certificate, ...]:
     leaf, *intermediates, root = certificates
-    return find_path(leaf, intermediates=intermediates, trust_anchors=[root], at=GEN_TIME)
+    return find_path(
+        leaf, intermediates=intermediates, trust_anchors=[root], at=GEN_TIME, usage=ExtendedKeyUsageOID.TIME_STAMPING
+    )
 
 
 def test_a_chain_is_a_path() -> None:
@@ -399,7 +402,9 @@ def test_a_certificate_with_another_signature_is_on_no_path() -> None:
     with pytest.raises(PathError, match="not signed by"):
         path_of((leaf, impostor, root))
     real = chain()[1]
-    assert find_path(leaf, intermediates=[impostor, real], trust_anchors=[root], at=GEN_TIME) == (leaf, real, root)
+    assert find_path(
+        leaf, intermediates=[impostor, real], trust_anchors=[root], at=GEN_TIME, usage=ExtendedKeyUsageOID.TIME_STAMPING
+    ) == (leaf, real, root)
 
 
 @pytest.mark.parametrize("cas", [MAX_PATH - 1, MAX_PATH])
@@ -424,7 +429,9 @@ def test_a_search_has_an_end() -> None:
     leaf = certify(key.public_key(), "Loop", "Loop", key, *TSA_EXTENSIONS)
     loops = [certify(key.public_key(), "Loop", "Loop", key, *ca_extensions()) for _ in range(30)]
     with pytest.raises(PathError, match="within 64 signatures"):
-        find_path(leaf, intermediates=loops, trust_anchors=[chain()[2]], at=GEN_TIME)
+        find_path(
+            leaf, intermediates=loops, trust_anchors=[chain()[2]], at=GEN_TIME, usage=ExtendedKeyUsageOID.TIME_STAMPING
+        )
 
 
 # Whatever the bytes are

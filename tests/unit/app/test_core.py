@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from cspd.authentication.secrets import EnrollmentSecrets
 from cspd.authority.crl_issuing import CRLIssuer
 from cspd.authority.publication import CRLPublication
 from cspd.authority.registry import AuthorityRegistry
@@ -61,6 +62,9 @@ def core_of(house: House, keys: Any) -> Core:
         urls=URLS,
         monitoring=build_monitoring(
             reactor=Clock(), clock=house.clock, database=house.database, keys=keys, authorities=registry
+        ),
+        enrollment_secrets=EnrollmentSecrets(
+            clock=house.clock, random=house.random, database=house.database, audit=house.audit, master_key=None
         ),
         process="node-1",
     )

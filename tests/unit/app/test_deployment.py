@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 
 from cspd.admin.operations.values import NoArguments, Operation
 from cspd.audit.chain import HashChain
+from cspd.authentication.secrets import EnrollmentSecrets
 from cspd.authority.certificates import Certificates
 from cspd.config.loader import load_configuration
 from cspd.config.problems import ConfigurationRefused
@@ -31,6 +32,13 @@ def core() -> Core:
     house = Installation()
     return Core(
         process="node-1",
+        enrollment_secrets=EnrollmentSecrets(
+            clock=house.clock,
+            random=Random(7),
+            database=house.database,
+            audit=HashChain(house.database, house.clock, "node"),
+            master_key=None,
+        ),
         reactor=Clock(),
         end_of_turn=EndOfTurn(Clock().callLater),
         clock=house.clock,

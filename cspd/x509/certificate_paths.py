@@ -1,7 +1,7 @@
-"""From the certificate of a time-stamp unit to a trust anchor (RFC 5280, 6), as of a given time.
+"""From a certificate to a trust anchor (RFC 5280, 6), as of a given time and for a given use.
 
-``cryptography``'s own verifier has no profile for timestamping. Revocation is not looked at: a token outlives the CRLs
-of its time, and what a revocation means for it depends on its reason (RFC 3161, 4).
+``cryptography``'s own verifier has no profile for timestamping. Revocation is not looked at: what it means is for who
+asks to say.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 MAX_PATH = 8
-"""Certificates from the unit's to the anchor's."""
+"""Certificates from the first to the anchor's."""
 MAX_SIGNATURES = 64
 """Verified in the search of one path, so that certificates with like names do not multiply the work."""
 
@@ -51,22 +51,29 @@ def find_path(
     intermediates: Sequence[x509.Certificate],
     trust_anchors: Sequence[x509.Certificate],
     at: datetime,
+    usage: x509.ObjectIdentifier,
 ) -> tuple[x509.Certificate, ...]:
     """A path from ``certificate``, which comes first, to one of ``trust_anchors``, every link valid at that time.
 
-    Checked are signatures, validity, basicConstraints with path length, keyUsage, an extendedKeyUsage of a CA, and
-    that no critical extension is left unprocessed. Raises :class:`PathError` with what the last candidate lacked.
+    Checked are signatures, validity, basicConstraints with path length, keyUsage, ``usage`` in an extendedKeyUsage of a
+    CA, and that no critical extension is left unprocessed; not what ``certificate`` itself may be used for.
+    Raises :class:`PathError` with what the last candidate lacked.
     """
-    return _Search(intermediates, trust_anchors, at).from_(certificate)
+    return _Search(intermediates, trust_anchors, at, usage).from_(certificate)
 
 
 class _Search:
     def __init__(
-        self, intermediates: Sequence[x509.Certificate], trust_anchors: Sequence[x509.Certificate], at: datetime
+        self,
+        intermediates: Sequence[x509.Certificate],
+        trust_anchors: Sequence[x509.Certificate],
+        at: datetime,
+        usage: x509.ObjectIdentifier,
     ) -> None:
         self._anchors = trust_anchors
         self._issuers = (*trust_anchors, *intermediates)
         self._at = at
+        self._usage = usage
         self._signatures = count(1)
         self._lacking = "no certificate of the issuer is known"
 
@@ -97,7 +104,7 @@ class _Search:
             try:
                 last.verify_directly_issued_by(issuer)
                 _check_link(issuer, self._at)
-                _check_ca(issuer, below=len(path) - 1)
+                _check_ca(issuer, self._usage, below=len(path) - 1)
             except PathError as error:
                 self._lacking = str(error)
                 continue
@@ -118,8 +125,8 @@ def _check_link(certificate: x509.Certificate, at: datetime) -> None:
             raise PathError(f"{name} has the critical extension {extension.oid.dotted_string}, which is not processed")
 
 
-def _check_ca(certificate: x509.Certificate, *, below: int) -> None:
-    """``below`` is the number of CAs between this one and the unit."""
+def _check_ca(certificate: x509.Certificate, usage: x509.ObjectIdentifier, *, below: int) -> None:
+    """``below`` is the number of CAs between this one and the first certificate."""
     name = certificate.subject.rfc4514_string()
     extensions = certificate.extensions
     try:
@@ -136,6 +143,6 @@ def _check_ca(certificate: x509.Certificate, *, below: int) -> None:
             raise PathError(f"{name} may not sign certificates, by its keyUsage")
         # RFC 5280 gives an extendedKeyUsage of a CA no meaning, but everybody reads it so.
         if isinstance(value, x509.ExtendedKeyUsage) and not (
-            {ExtendedKeyUsageOID.TIME_STAMPING, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(value)
+            {usage, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(value)
         ):
-            raise PathError(f"{name} is no CA for timestamping, by its extendedKeyUsage")
+            raise PathError(f"{name} is no CA for this use, by its extendedKeyUsage")

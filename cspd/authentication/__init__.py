@@ -1,0 +1,1 @@
+"""Who a client of an enrollment protocol is: passwords, enrollment secrets, certificates."""
