@@ -11,7 +11,7 @@ _COLUMNS = ("reference", "purpose", "identity", "ca", "profile", "one_time", "st
 
 @click.group("enrollment-secret")
 def enrollment_secret() -> None:
-    """Make and revoke shared secrets and one-time passwords of clients."""
+    """Make and revoke secrets of clients."""
 
 
 @enrollment_secret.command()

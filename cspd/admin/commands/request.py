@@ -13,7 +13,7 @@ _ID = click.argument("id")
 
 @click.group()
 def request() -> None:
-    """Decide on requests for certificates that need an approval."""
+    """Decide on requests that wait for approval."""
 
 
 @request.command("list")
