@@ -231,7 +231,10 @@ def test_audit_log_shows_what_was_done_to_the_file(own_pki: PKI, tmp_path: Path)
     assert "localhost 2: changed: does not have the hash it carries\n" in done.stdout
     assert "BROKEN" in done.stdout
     daemon.start()
-    assert daemon.cspctl("audit", "verify", expect=1).stdout == done.stdout
+    # While the daemon runs its jobs add events of their own.
+    assert (
+        "localhost 2: changed: does not have the hash it carries\n" in daemon.cspctl("audit", "verify", expect=1).stdout
+    )
     daemon.stop()
     with sqlite3.connect(store) as connection:
         connection.execute("UPDATE audit_events SET actor = 'cspctl:root' WHERE sequence = 2")
