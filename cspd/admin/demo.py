@@ -40,7 +40,7 @@ TLS_PROFILE = "tls-server"
 EST_LABEL = "demo"
 EST_PROFILE = "tls-client"
 EST_USER = "demo"
-EST_USERS = "est-users"
+EST_PASSWORD = "est-password"  # noqa: S105  # the id of the secret
 TSA_ISSUER = "demo"
 TSA_POLICY = "1.3.6.1.4.1.32473.1"
 """Of the arc for documentation (RFC 5612)."""
@@ -74,6 +74,8 @@ def fill_demo(folder: Path, options: DemoOptions, *, user: str) -> None:
         each.mkdir(mode=0o700)
     store = SecretStore(state / "secrets")
     store.set("software-master-key", token_hex(32).encode())
+    est_password = token_urlsafe(24)
+    store.set(EST_PASSWORD, est_password.encode())
     if options.token is not None:
         store.set("token-pin", options.token.pin.encode())
     text = demo_configuration(options)
@@ -82,8 +84,6 @@ def fill_demo(folder: Path, options: DemoOptions, *, user: str) -> None:
     secrets = Secrets(folder=folder, store=store, environment={})
     with offline_core(root, state=state, secrets=secrets) as core:
         run(_make_pki(core, pki, options, Requester(protocol="cspctl", identity=user)))
-    est_password = token_urlsafe(24)
-    write_private(folder / EST_USERS, f"{EST_USER}:{est_password}\n".encode())
     write_private(folder / "demo.toml", _demo_facts(options, est_password).encode())
 
 
@@ -199,8 +199,14 @@ profiles = ["tls-server", "privatessl-tls-server"]
 allow_addresses = ["127.0.0.0/8"]
 single_label_names = ["localhost"]
 
+[authentication.demo]
+
+[[authentication.demo.users]]
+name = "{EST_USER}"
+password = {{ store = "{EST_PASSWORD}" }}
+
 [protocols.est]
-users = "{EST_USERS}"
+users = ["demo"]
 profiles = ["{EST_PROFILE}"]
 default_label = "{EST_LABEL}"
 server_key_generation = true

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from cspd.authentication.interfaces import PasswordCheck
 from cspd.authority.interfaces import Authorities, CertificateStore
 from cspd.authority.values import CertificateRecord, CertificateState
 from cspd.clock import Clock
 from cspd.refusals import Forbidden, NotFound, Unauthorized
 from protocols.est.errors import CREDENTIALS_NEEDED
-from protocols.est.interfaces import PasswordCheck
 from protocols.est.messages import Client, Terms
 
 
@@ -15,7 +15,7 @@ class Authentication:
     """Recognizes clients by what the terms of their path allow."""
 
     def __init__(
-        self, *, clock: Clock, authorities: Authorities, certificates: CertificateStore, users: PasswordCheck | None
+        self, *, clock: Clock, authorities: Authorities, certificates: CertificateStore, users: PasswordCheck
     ) -> None:
         self._clock = clock
         self._authorities = authorities
@@ -28,8 +28,9 @@ class Authentication:
         A certificate of ours speaks for its own successor alone (``renews``): whoever has one certificate must not get
         others, for other names.
         """
-        if terms.basic and client.credentials is not None and self._users is not None:
-            return await self._users.check(client.credentials)
+        if terms.basic and client.credentials is not None:
+            credentials = client.credentials
+            return (await self._users.check(credentials.user, credentials.password)).name
         if terms.certificate and renews is not None:
             return f"certificate {renews.serial:x}"
         if terms.basic:

@@ -3,7 +3,7 @@
 ::
 
     [protocols.est]
-    users = "est-users"
+    users = ["devices"]                   # an [authentication.devices]
     profiles = ["tls-client"]
     default_label = "devices"
 
@@ -15,20 +15,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import Enum
-from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from cspd.authentication.config import AuthenticationName
 from cspd.authority.values import CAReference
-from cspd.config.inspection import Inspection
-from cspd.config.problems import Problem
 from cspd.config.values import Duration, Section
 from cspd.refusals import Malformed
 from protocols.est.messages import Terms
-from protocols.est.users import BadUsersFile, read_users
 
 
 def _ca_reference(text: str) -> str:
@@ -57,7 +54,7 @@ class Authentication(Enum):
     """How a client may show who it is."""
 
     BASIC = "basic"
-    """User name and password of ``users``."""
+    """User name and password that one of ``users`` knows."""
     CERTIFICATE = "certificate"
     """Its TLS certificate, if it is one of ours and to be replaced."""
 
@@ -86,8 +83,8 @@ class LabelConfig(Section):
 class ESTConfig(Section):
     """Enrollment over Secure Transport."""
 
-    users: str | None = None
-    """A file of ``NAME:PASSWORD`` lines that nobody else may read."""
+    users: tuple[AuthenticationName, ...] = ()
+    """Who knows user names and passwords: ``[authentication.NAME]`` sections, asked in this order."""
     realm: Annotated[str, Field(pattern=r"^[ !#-\[\]-~]{1,64}$")] = "cspd EST"
     """What clients show to people who are asked for a password."""
     authentication: Annotated[tuple[Authentication, ...], Field(min_length=1)] = (
@@ -121,8 +118,8 @@ class ESTConfig(Section):
     @model_validator(mode="after")
     def _has_users(self) -> Self:
         asks = {method for label in self.labels for method in label.authentication or ()} | set(self.authentication)
-        if Authentication.BASIC in asks and self.users is None:
-            raise ValueError('users: the file of users, since authentication has "basic"')
+        if Authentication.BASIC in asks and not self.users:
+            raise ValueError('users: the name of an [authentication.NAME], since authentication has "basic"')
         return self
 
     def terms_of(self, label: LabelConfig) -> Terms:
@@ -143,13 +140,3 @@ class ESTConfig(Section):
             revoke_replaced=self.revoke_replaced,
             key_generation=self.server_key_generation,
         )
-
-    def inspect(self, folder: Path, now: datetime) -> Inspection:
-        """Read the file of users; see :class:`cspd.config.inspection.Inspected`."""
-        if self.users is None:
-            return Inspection()
-        try:
-            read_users(folder / self.users)
-        except BadUsersFile as error:
-            return Inspection([Problem(what=str(error), remedy="NAME:PASSWORD lines", key=("users",))])
-        return Inspection()

@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.internet.threads import deferToThreadPool
 
+from cspd.authentication.several import FirstOf
 from cspd.keys.generation import generate_private_key
 from cspd.keys.values import KeyType, PrivateKey
 from cspd.plugin import EnrollmentURL, ProtocolService, Services
@@ -18,7 +19,6 @@ from protocols.est.config import ESTConfig
 from protocols.est.endpoint import ESTEndpoint
 from protocols.est.labels import Labels
 from protocols.est.service import ESTService
-from protocols.est.users import BadUsersFile, FileUsers, read_users
 
 _MAKE_REQUEST = (
     "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=device"
@@ -71,13 +71,11 @@ def build(configuration: ESTConfig, services: Services) -> ProtocolService:
     return ProtocolService(routes=endpoint.routes(), enrollment_urls=_enrollment_urls(configuration, services))
 
 
-def _users(configuration: ESTConfig, services: Services) -> FileUsers | None:
-    if configuration.users is None:
-        return None
-    try:
-        return FileUsers(read_users(services.folder / configuration.users))
-    except BadUsersFile as error:
-        raise NotFound(str(error)) from error
+def _users(configuration: ESTConfig, services: Services) -> FirstOf:
+    missing = [name for name in configuration.users if name not in services.password_checks]
+    if missing:
+        raise NotFound(f"users: there is no [authentication.{missing[0]}]")
+    return FirstOf([services.password_checks[name] for name in configuration.users])
 
 
 def _enrollment_urls(configuration: ESTConfig, services: Services) -> tuple[EnrollmentURL, ...]:

@@ -108,7 +108,7 @@ def test_wrong_credentials_get_401_and_a_line_in_the_log(world: World, user: str
     assert response.status == 401
     assert header(response, b"www-authenticate") is not None
     [event] = [each for each in events if each.get("event") == "est-refused"]
-    assert (event["code"], event["request_id"]) == ("wrong-password", "r-9")
+    assert (event["code"], event["request_id"]) == ("unauthorized", "r-9")
 
 
 BAD: dict[str, tuple[dict[str, Any], int]] = {

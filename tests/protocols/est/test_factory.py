@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cspd.authentication.static import StaticUsers
 from cspd.http.router import Router
 from cspd.refusals import NotFound
 from plugins.est import est as declaration
@@ -17,8 +18,8 @@ from tests.support.authorities import Installation
 
 
 def test_every_operation_has_its_route_below_every_form_of_path(tmp_path: Path) -> None:
-    (tmp_path / "users").touch(mode=0o600)
-    services = replace(services_of(Installation(), tmp_path), tenants=frozenset({"demo"}))
+    people = {"people": StaticUsers("people", {"alice": b"secret"})}
+    services = replace(services_of(Installation(), tmp_path), tenants=frozenset({"demo"}), password_checks=people)
     built = build(configuration(), services)
     router = Router(built.routes)
     for path in (BASE, f"{BASE}/devices", f"{BASE}/demo/demo~issuing/tls-client"):
@@ -31,8 +32,8 @@ def test_every_operation_has_its_route_below_every_form_of_path(tmp_path: Path) 
     assert shown.command.endswith(f"{shown.url}/simpleenroll")
 
 
-def test_a_file_of_users_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="users"):
+def test_users_that_nobody_knows_stop_the_start(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"users: there is no \[authentication\.people\]"):
         build(configuration(), services_of(Installation(), tmp_path))
 
 

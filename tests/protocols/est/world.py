@@ -10,6 +10,8 @@ from typing import Any, cast
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from cspd.authentication.several import FirstOf
+from cspd.authentication.static import StaticUsers
 from cspd.authority.approvals import Approvals
 from cspd.authority.certificates import Certificates as CertificateStore
 from cspd.http.message import Request, Response
@@ -24,7 +26,6 @@ from protocols.est.config import ESTConfig
 from protocols.est.endpoint import ESTEndpoint
 from protocols.est.labels import Labels
 from protocols.est.service import ESTService
-from protocols.est.users import FileUsers, read_users
 from tests.support.authorities import Installation
 from tests.support.issuing import make_csr
 from tests.support.running import result_of
@@ -36,7 +37,7 @@ BASE = "/.well-known/est"
 
 def configuration(**values: Any) -> ESTConfig:
     """A section with one label."""
-    section = {"users": "users", "labels": [LABEL], "default_label": "devices", "profiles": [PROFILE], **values}
+    section = {"users": ["people"], "labels": [LABEL], "default_label": "devices", "profiles": [PROFILE], **values}
     return ESTConfig.model_validate(section)
 
 
@@ -44,9 +45,6 @@ class World:
     """A server and its clients."""
 
     def __init__(self, folder: Path, **section: Any) -> None:
-        users = folder / "users"
-        users.write_text("# people\n\nalice:se:cret\n")
-        users.chmod(0o600)
         self.house = house = Installation()
         house.make_hierarchy(profiles=(PROFILE, "tls-server"))
         self.key = ec.generate_private_key(ec.SECP256R1())
@@ -69,7 +67,7 @@ class World:
             clock=house.clock,
             authorities=house.registry,
             certificates=certificates,
-            users=FileUsers(read_users(users)),
+            users=FirstOf([StaticUsers("people", {"alice": b"se:cret"})]),
         )
         self.service = service = ESTService(
             authentication=authentication,

@@ -22,7 +22,7 @@ from tests.unit.config.installations import write_tls
 
 REFERENCE = Path(__file__).resolve().parents[3] / "conf" / "cspd.toml"
 _OPTIONAL = re.compile(r"#([a-z_0-9]+ = .*|\[.*\])")
-_EXAMPLES = {"protocols.acme.profiles", "protocols.tsp.issuers.ca_chain"}
+_EXAMPLES = {"protocols.acme.profiles", "protocols.est.users", "protocols.tsp.issuers.ca_chain"}
 
 
 def everything_set() -> dict[str, Any]:
@@ -71,10 +71,10 @@ def test_reference_configuration_loads(tmp_path: Path) -> None:
     shutil.copy(REFERENCE, tmp_path / "cspd.toml")
     (tmp_path / "cspd.toml").chmod(0o640)
     (tmp_path / "state").mkdir(mode=0o700)
-    SecretStore(tmp_path / "state" / "secrets").set("software-master-key", b"0" * 64)
+    store = SecretStore(tmp_path / "state" / "secrets")
+    store.set("software-master-key", b"0" * 64)
+    store.set("router-7", b"correct horse")
     write_tls(tmp_path, "pki.example.com")
-    (tmp_path / "est-users").write_text("device:correct horse\n")
-    (tmp_path / "est-users").chmod(0o600)
     tsa = Hierarchy()
     write_pem(tmp_path / "tsa.pem", tsa.unit())
     write_pem(tmp_path / "tsa-ca.pem", tsa.issuing.certificate)
