@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from cspd.x509 import tlv
+from cspd.x509.certificate_fields import fields_of
 from cspd.x509.cms.content_encryption import RandomBytes
 from cspd.x509.cms.values import CMSError
 from cspd.x509.identifiers import subject_key_identifier
@@ -74,7 +75,10 @@ class KeyTransport:
         if self.certificate is None:
             version, rid = _KTRI_BY_KEY, tlv.element(0x80, subject_key_identifier(self.public_key))
         else:
-            version, rid = _KTRI_BY_NAME, _issuer_and_serial_number(self.certificate)
+            version, rid = (
+                _KTRI_BY_NAME,
+                _issuer_and_serial_number(self.certificate),
+            )
         encrypted = tlv.element(tlv.OCTET_STRING, self.public_key.encrypt(content_key, scheme))
         return tlv.sequence(version, rid, algorithm, encrypted)
 
@@ -190,4 +194,4 @@ def _cbc_encrypt(key: bytes, iv: bytes, block: bytes) -> bytes:
 
 
 def _issuer_and_serial_number(certificate: x509.Certificate) -> bytes:
-    return tlv.sequence(certificate.issuer.public_bytes(), tlv.integer(certificate.serial_number))
+    return fields_of(certificate.public_bytes(Encoding.DER)).issuer_and_serial_number
