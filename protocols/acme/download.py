@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cspd.authority.chains import issuers_of
+from cspd.authority.chains import issuers_of, pem_of
 from cspd.authority.interfaces import CertificateStore
 from cspd.refusals import NotFound
 from cspd.store.interfaces import Database
@@ -10,7 +10,6 @@ from protocols.acme import repository
 from protocols.acme.authentication import SignedByAccount
 from protocols.acme.directories import Directory
 from protocols.acme.errors import ACMEError, ErrorType
-from protocols.acme.pem import encode_chain
 
 
 class Download:
@@ -40,4 +39,4 @@ class Download:
         issuers = issuers_of(directory.authority, record)
         if not self._includes_root and len(issuers) > 1:
             issuers = issuers[:-1]
-        return encode_chain((record.certificate_der, *issuers))
+        return pem_of((record.certificate_der, *issuers))
