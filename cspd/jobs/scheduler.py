@@ -8,6 +8,7 @@ pass while nobody runs (downtime, or a run that takes longer than the period) ar
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
@@ -20,7 +21,7 @@ from cspd.jobs import leases
 from cspd.jobs.cron import Cron
 from cspd.jobs.leases import JobRecord
 from cspd.jobs.values import Job, JobHistory
-from cspd.refusals import Unavailable
+from cspd.refusals import Refused, Unavailable
 from cspd.store.interfaces import Database
 
 LEASE = timedelta(seconds=60)
@@ -169,11 +170,20 @@ class _ScheduledJob:
             self._history.last_failure = self._clock.now()
             self._history.last_run_failed = True
             outcome = f"failed: {type(error).__name__}"
-            self._log.failure("job {job} failed, due {due}", job=self._job.name, due=due.isoformat())
+            self._say_why(error, due)
         self._history.runs += 1
         # Not in a finally: a coroutine that is thrown away (GeneratorExit) must not wait for anything any more.
         await keeper.stop()
         await self._release(outcome)
+
+    def _say_why(self, error: Exception, due: datetime) -> None:
+        """What a token or a store refused is told in a line; what nobody foresaw, with its stack."""
+        refusals, unforeseen = ExceptionGroup("", [error]).split(Refused)
+        for refused in _leaves(refusals):
+            why = f"{refused} ({refused.detail})" if isinstance(refused, Refused) and refused.detail else str(refused)
+            self._log.error("job {job} failed, due {due}: {why}", job=self._job.name, due=due.isoformat(), why=why)
+        if unforeseen is not None:
+            self._log.failure("job {job} failed, due {due}", job=self._job.name, due=due.isoformat())
 
     async def _release(self, outcome: str) -> None:
         """Give the lease back. Without that the run counts as not ended, so it is worth trying for long."""
@@ -204,6 +214,15 @@ class _ScheduledJob:
                 return
             finally:
                 self._sleep = None
+
+
+def _leaves(error: BaseException | None) -> Iterator[BaseException]:
+    """The exceptions of a group and of the groups in it."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _leaves(each)
+    elif error is not None:
+        yield error
 
 
 class _LeaseKeeper:

@@ -14,7 +14,7 @@ from twisted.logger import LogEvent, globalLogPublisher
 from cspd.jobs.cron import CronError
 from cspd.jobs.scheduler import Scheduler
 from cspd.jobs.values import Job
-from cspd.refusals import Unavailable
+from cspd.refusals import NotFound, Unavailable
 from cspd.store.tables import jobs
 from tests.support.databases import InlineDatabase
 from tests.support.running import result_of
@@ -207,6 +207,22 @@ def test_a_failure_is_logged_and_the_schedule_goes_on(house: House, log: list[Lo
     assert (node.history["acme-clean"].runs, node.history["acme-clean"].failures) == (2, 2)
     assert [event["log_failure"].getErrorMessage() for event in log] == ["no such table"] * 2
     assert house.row().last_outcome == "failed: RuntimeError"
+
+
+def test_what_was_refused_is_told_in_a_line_and_only_the_unforeseen_with_its_stack(
+    house: House, log: list[LogEvent]
+) -> None:
+    async def fail() -> None:
+        refused = [Unavailable("the token is away", detail="0x5"), NotFound("no such CA")]
+        raise ExceptionGroup("some CRLs", [*refused, RuntimeError("no such table")])
+
+    node = house.node("one")
+    node.add(house.job("one", work=fail))
+    node.start()
+    house.time.advance(MINUTE)
+    assert [event["why"] for event in log[:2]] == ["the token is away (0x5)", "no such CA"]
+    assert "no such table" in log[2]["log_failure"].getTraceback()
+    assert len(log) == 3
 
 
 def test_what_became_of_the_runs_is_remembered_over_a_reload(house: House, log: list[LogEvent]) -> None:
