@@ -25,6 +25,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from cspd.audit.events import AuditEvent, AuditLog, Outcome
+from cspd.authority.approvals import KeptWith
 from cspd.authority.interfaces import Recorded
 from cspd.authority.values import CAReference, Requester
 from cspd.clock import Clock
@@ -200,19 +201,32 @@ class EnrollmentSecrets:
 
         Raises Conflict, code ``secret-used``, in the transaction if a one-time secret was used, or it was revoked.
         """
-        now = self._clock.now()
+
+        def recorded(connection: Connection, authority_id: str, serial: int) -> None:
+            self._use(connection, secret, authority_id=authority_id, serial=serial)
+
+        return recorded
+
+    def use_for_request(self, secret: EnrollmentSecret) -> KeptWith:
+        """For ``kept_with`` of :class:`cspd.authority.approvals.Approvals`: note the use with a request that waits.
+
+        Raises as :meth:`use`. A denied request does not give the secret back.
+        """
+
+        def kept(connection: Connection, request_id: str) -> None:
+            self._use(connection, secret)
+
+        return kept
+
+    def _use(self, connection: Connection, secret: EnrollmentSecret, **certificate: str | int) -> None:
         query = update(table).where(
             table.c.reference == secret.reference, table.c.revoked_at.is_(None), table.c.failures < table.c.tries
         )
         if secret.one_time:
             query = query.where(table.c.used_at.is_(None))
-
-        def recorded(connection: Connection, authority_id: str, serial: int) -> None:
-            changed = connection.execute(query.values(used_at=now, authority_id=authority_id, serial=serial))
-            if changed.rowcount != 1:
-                raise Conflict("the secret cannot be used any more", code="secret-used")
-
-        return recorded
+        changed = connection.execute(query.values(used_at=self._clock.now(), **certificate))
+        if changed.rowcount != 1:
+            raise Conflict("the secret cannot be used any more", code="secret-used")
 
     async def list(self, *, purpose: str | None = None, limit: int = 100) -> Sequence[EnrollmentSecret]:
         """Those that have not expired, the oldest first."""

@@ -13,7 +13,7 @@ certificates. A denial stays until the request expires, so that a client that as
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
@@ -48,6 +48,10 @@ from cspd.x509.names import format_name
 MAX_WAITING = 10_000
 """Requests that wait at one time: anybody who may enroll may fill this list, and nobody reads a longer one."""
 
+KeptWith = Callable[[Connection, str], None]
+"""Runs in the transaction that keeps a request, with its id: what belongs to it becomes durable with it or not at all.
+May raise Conflict, and then the request is not kept."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalTerms:
@@ -81,18 +85,20 @@ class Approvals:
         self._issuance = issuance
         self._audit = audit
 
-    async def enroll(self, request: EnrollmentRequest, terms: ApprovalTerms) -> Issued | Pending:
+    async def enroll(
+        self, request: EnrollmentRequest, terms: ApprovalTerms, *, kept_with: KeptWith | None = None
+    ) -> Issued | Pending:
         """Keep the request, or say what became of it.
 
         What the pipeline would refuse is refused at once. Raises that, Forbidden for a denied request, Conflict when
-        too many wait, and Unavailable.
+        too many wait, and Unavailable. ``kept_with`` runs once, when the request is kept.
         """
         digest = digest_of(request)
         now = self._clock.now()
         kept = await self._database.read(lambda connection: find_by_digest(connection, digest, now))
         if kept is None:
             await self._issuance.check(request)
-            kept = await self._keep(request, digest, terms)
+            kept = await self._keep(request, digest, terms, kept_with)
         return await self._answer(kept, terms)
 
     async def outcome(self, id: str, terms: ApprovalTerms) -> Issued | Pending:
@@ -134,7 +140,9 @@ class Approvals:
             return Pending(request_id=kept.id, retry_after=terms.retry_after)
         raise Forbidden(kept.reason or "the request was denied", code="request-denied")
 
-    async def _keep(self, request: EnrollmentRequest, digest: str, terms: ApprovalTerms) -> KeptRequest:
+    async def _keep(
+        self, request: EnrollmentRequest, digest: str, terms: ApprovalTerms, kept_with: KeptWith | None
+    ) -> KeptRequest:
         now = self._clock.now()
         asked = read_request(request)
         kept = KeptRequest(
@@ -159,6 +167,8 @@ class Approvals:
             if count_waiting(connection, now) >= MAX_WAITING:
                 raise Conflict(f"{MAX_WAITING} requests wait for approval already", code="too-many-requests")
             connection.execute(insert(enrollment_requests), columns_of(kept, digest))
+            if kept_with is not None:
+                kept_with(connection, kept.id)
             self._audit.append(connection, event)
             return kept
 
@@ -265,4 +275,4 @@ def _facts(kept: KeptRequest) -> dict[str, str | int | bool | None]:
     }
 
 
-__all__ = ["ApprovalTerms", "Approvals", "KeptRequest", "RequestState", "expiry_job"]
+__all__ = ["ApprovalTerms", "Approvals", "KeptRequest", "KeptWith", "RequestState", "expiry_job"]
