@@ -154,7 +154,7 @@ class EncryptedCertificates(Protocol):
     async def encrypt(self, certificate_der: bytes, *, pvno: int = 3) -> EncryptedKey:
         """The certificate, encrypted for its own key; raises BadPublicKey for a key that cannot decrypt.
 
-        ``pvno`` is that of the request: a client of version 3 gets an EnvelopedData, and the answer has to be of version
-        3 then; one of version 2 knows the EncryptedValue of old alone, which is for RSA.
+        ``pvno`` is that of the request: a client of version 3 gets an EnvelopedData, and the answer is of
+        version 3 then; one of version 2 knows the EncryptedValue of old alone, which is for RSA.
         """
         ...
