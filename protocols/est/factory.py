@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
-
-from twisted.internet.threads import deferToThreadPool
 
 from cspd.authentication.several import FirstOf
-from cspd.keys.generation import generate_private_key
-from cspd.keys.values import KeyType, PrivateKey
+from cspd.authority.client_keys import ClientKeys
 from cspd.plugin import EnrollmentURL, ProtocolService, Services
 from cspd.refusals import NotFound
+from cspd.threads import reactor_threads
 from protocols.est.authentication import Authentication
 from protocols.est.cmc_endpoint import FullCMC
 from protocols.est.cmc_service import CMCService
 from protocols.est.config import ESTConfig
+from protocols.est.encrypted_keys import EncryptedKeys
 from protocols.est.endpoint import ESTEndpoint
 from protocols.est.labels import Labels
 from protocols.est.service import ESTService
@@ -28,12 +26,9 @@ _MAKE_REQUEST = (
 
 def build(configuration: ESTConfig, services: Services) -> ProtocolService:
     """See :class:`cspd.plugin.ProtocolFactory`."""
-    reactor: Any = services.reactor
-
-    async def generate_key(key_type: KeyType) -> PrivateKey:
-        key: PrivateKey = await deferToThreadPool(reactor, reactor.getThreadPool(), generate_private_key, key_type)
-        return key
-
+    client_keys = ClientKeys(
+        keys=services.keys, random_bytes=services.random.randbytes, in_thread=reactor_threads(services.reactor)
+    )
     authentication = Authentication(
         clock=services.clock,
         authorities=services.authorities,
@@ -48,7 +43,14 @@ def build(configuration: ESTConfig, services: Services) -> ProtocolService:
         revocation=services.revocation,
         publication=services.publication,
         profiles=services.profiles,
-        generate_key=generate_key,
+        generate_key=client_keys.generate,
+        encrypted_keys=EncryptedKeys(
+            clock=services.clock,
+            authorities=services.authorities,
+            certificates=services.certificates,
+            secrets=services.enrollment_secrets,
+            client_keys=client_keys,
+        ),
     )
     cmc = CMCService(
         clock=services.clock,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -21,22 +19,16 @@ from cspd.x509.cms.signed import encode_content_info
 from cspd.x509.cms.values import ENVELOPED_DATA, SIGNED_DATA
 from tests.support.authorities import ISSUING, ROOT, Installation
 from tests.support.processes import program, run
-from tests.support.running import result_of
+from tests.support.running import at_once, result_of
 
 pytestmark = pytest.mark.interop
 
-T = TypeVar("T")
 CLIENT_KEYS = {
     "rsa": ["-newkey", "rsa:2048"],
     "p256": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
     "p521": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-521"],
 }
 BY_CERTIFICATE = ("-recip", "cert.pem", "-inkey", "key.pem")
-
-
-async def at_once(work: Callable[[], T]) -> T:
-    """No thread."""
-    return work()
 
 
 @cache

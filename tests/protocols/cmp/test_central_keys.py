@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
-from typing import TypeVar
 
 import pytest
 from cryptography import x509
@@ -28,9 +26,8 @@ from protocols.cmp.status import PKIFailureInfo
 from tests.support.authorities import ISSUING, Installation
 from tests.support.enveloped import Envelope, opened_key_package, private_key_of
 from tests.support.issuing import common_name
-from tests.support.running import result_of
+from tests.support.running import at_once, result_of
 
-T = TypeVar("T")
 TERMS = Terms(ca=ISSUING, profile="tls-client", key_generation=True)
 NEW_KEY = generate_private_key(KeyType.EC_P256)
 KEY_ENCIPHERMENT, KEY_AGREEMENT = "key_encipherment", "key_agreement"
@@ -45,11 +42,6 @@ USAGES = (
     "encipher_only",
     "decipher_only",
 )
-
-
-async def at_once(work: Callable[[], T]) -> T:
-    """No thread."""
-    return work()
 
 
 @cache

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha1, sha256
 from random import Random
-from typing import TypeVar
 
 import pytest
 from cryptography import x509
@@ -52,9 +51,8 @@ from tests.protocols.est.world import configuration
 from tests.support.authorities import ALICE, ISSUING, Installation
 from tests.support.enveloped import Envelope, opened_key_package, private_key_of
 from tests.support.issuing import common_name, make_csr
-from tests.support.running import result_of
+from tests.support.running import at_once, result_of
 
-T = TypeVar("T")
 DES_EDE3_CBC = "1.2.840.113549.3.7"
 RSA_KEY = rsa.generate_private_key(65537, 2048)
 SIGNER = ec.generate_private_key(ec.SECP256R1())
@@ -72,11 +70,6 @@ ALL_USES = {
     "encipher_only": False,
     "decipher_only": False,
 }
-
-
-async def at_once(work: Callable[[], T]) -> T:
-    """No thread."""
-    return work()
 
 
 def request_with(attributes: Mapping[str, bytes]) -> bytes:

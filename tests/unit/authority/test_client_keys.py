@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
-from typing import TypeVar
 
 import pytest
 from cryptography import x509
@@ -25,15 +23,9 @@ from cspd.x509.cms.values import SIGNED_DATA
 from tests.support.authorities import ISSUING, Installation
 from tests.support.enveloped import Envelope, opened_key_package, private_key_of
 from tests.support.issuing import common_name
-from tests.support.running import result_of
+from tests.support.running import at_once, result_of
 
-T = TypeVar("T")
 IDENTIFIER = b"any identifier"
-
-
-async def at_once(work: Callable[[], T]) -> T:
-    """No thread."""
-    return work()
 
 
 @cache
