@@ -80,11 +80,8 @@ def encode_pem(answer: Certificates) -> bytes:
 
 def encode_generated_key(answer: GeneratedKey, boundary: bytes) -> bytes:
     """The two parts of a multipart/mixed answer (4.4.2): the key, then its certificate."""
-    key_type = (
-        b"application/pkcs7-mime; smime-type=server-generated-key" if answer.is_encrypted else b"application/pkcs8"
-    )
     parts = (
-        (key_type, answer.private_key_der),
+        (_ENCRYPTED_KEY if answer.is_encrypted else _PLAIN_KEY, answer.private_key_der),
         (b"application/pkcs7-mime; smime-type=certs-only", encode_certs_only([answer.certificate_der])),
     )
     written = [

@@ -104,7 +104,7 @@ def test_a_key_is_made_as_the_template_asks(
         (SECP256K1, BadPublicKey),
         (NO_CURVE, BadPublicKey),
         (ED448, BadPublicKey),
-        (info("1.3.101.113", key=b"\x00key"), BadPublicKey),
+        (info("1.2.840.113549.1.1.1", tlv.NULL, b"\x00key"), BadPublicKey),
         (b"\x30\x00", BadPublicKey),
         (RSA + b"\x00", BadPublicKey),
     ],
