@@ -22,9 +22,9 @@ from cspd.authority.values import Authority
 from cspd.keys.generation import generate_private_key
 from cspd.keys.interfaces import Keys
 from cspd.keys.signer import Signer
+from cspd.keys.threads import SigningPool
 from cspd.keys.values import KeyType, PrivateKey
 from cspd.refusals import Conflict
-from cspd.threads import InThread
 from cspd.x509.algorithms import signature_hash
 from cspd.x509.asymmetric_key_package import KEY_PACKAGE, encode_key_package, one_asymmetric_key
 from cspd.x509.cms.content_encryption import ContentCipher, RandomBytes
@@ -38,15 +38,15 @@ from cspd.x509.identifiers import subject_key_identifier
 class ClientKeys:
     """Makes and seals keys; keeps none."""
 
-    def __init__(self, *, keys: Keys, random_bytes: RandomBytes, in_thread: InThread) -> None:
-        """``random_bytes`` is cryptographically strong."""
+    def __init__(self, *, keys: Keys, random_bytes: RandomBytes, pool: SigningPool) -> None:
+        """``random_bytes`` is cryptographically strong; ``pool`` runs what takes up to seconds."""
         self._keys = keys
         self._random_bytes = random_bytes
-        self._in_thread = in_thread
+        self._pool = pool
 
     async def generate(self, key_type: KeyType) -> PrivateKey:
-        """A new key."""
-        return await self._in_thread(partial(generate_private_key, key_type))
+        """A new key; raises Unavailable while too many are waited for."""
+        return await self._pool.run(partial(generate_private_key, key_type))
 
     async def seal(
         self,
@@ -65,7 +65,7 @@ class ClientKeys:
         package_der = encode_key_package([one_asymmetric_key(key, with_public_key=with_public_key)])
         signed_der = await self._sign(package_der, authority)
         # A password is stretched to a key, which takes a thread many milliseconds.
-        _, enveloped_der = await self._in_thread(
+        _, enveloped_der = await self._pool.run(
             partial(
                 encode_enveloped,
                 signed_der,

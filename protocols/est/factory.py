@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
+from typing import Any
 
 from cspd.authentication.several import FirstOf
 from cspd.authority.client_keys import ClientKeys
+from cspd.keys.threads import ThreadPool
 from cspd.plugin import EnrollmentURL, ProtocolService, Services
 from cspd.refusals import NotFound
-from cspd.threads import reactor_threads
 from protocols.est.authentication import Authentication
 from protocols.est.cmc_endpoint import FullCMC
 from protocols.est.cmc_service import CMCService
@@ -18,6 +20,9 @@ from protocols.est.endpoint import ESTEndpoint
 from protocols.est.labels import Labels
 from protocols.est.service import ESTService
 
+_KEY_THREADS = 2
+_KEYS_WAITING = 64
+"""A key of RSA with 4096 bits takes seconds: who asks while so many wait is told to come again."""
 _MAKE_REQUEST = (
     "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=device"
     " -keyout device.key -out request.pem"
@@ -26,9 +31,8 @@ _MAKE_REQUEST = (
 
 def build(configuration: ESTConfig, services: Services) -> ProtocolService:
     """See :class:`cspd.plugin.ProtocolFactory`."""
-    client_keys = ClientKeys(
-        keys=services.keys, random_bytes=services.random.randbytes, in_thread=reactor_threads(services.reactor)
-    )
+    pool = ThreadPool("est-keys", _KEY_THREADS, call_from_thread=_call_from_thread(services), limit=_KEYS_WAITING)
+    client_keys = ClientKeys(keys=services.keys, random_bytes=services.random.randbytes, pool=pool)
     authentication = Authentication(
         clock=services.clock,
         authorities=services.authorities,
@@ -70,7 +74,16 @@ def build(configuration: ESTConfig, services: Services) -> ProtocolService:
         random=services.random,
         realm=configuration.realm,
     )
-    return ProtocolService(routes=endpoint.routes(), enrollment_urls=_enrollment_urls(configuration, services))
+    return ProtocolService(
+        routes=endpoint.routes(),
+        start=pool.start,
+        stop=pool.stop,
+        enrollment_urls=_enrollment_urls(configuration, services),
+    )
+
+
+def _call_from_thread(services: Services) -> Callable[[Callable[[], Any]], Any]:
+    return lambda work: services.reactor.callFromThread(work)
 
 
 def _users(configuration: ESTConfig, services: Services) -> FirstOf:

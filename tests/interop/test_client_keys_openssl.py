@@ -12,6 +12,7 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from cspd.authority.client_keys import ClientKeys
 from cspd.keys.generation import generate_private_key
+from cspd.keys.threads import InlinePool
 from cspd.keys.values import KeyType, PrivateKey
 from cspd.x509.asymmetric_key_package import read_key_package
 from cspd.x509.cms.recipients import Password, Recipient, SharedKey, recipient_of
@@ -19,7 +20,7 @@ from cspd.x509.cms.signed import encode_content_info
 from cspd.x509.cms.values import ENVELOPED_DATA, SIGNED_DATA
 from tests.support.authorities import ISSUING, ROOT, Installation
 from tests.support.processes import program, run
-from tests.support.running import at_once, result_of
+from tests.support.running import result_of
 
 pytestmark = pytest.mark.interop
 
@@ -48,7 +49,7 @@ def seal(folder: Path, recipient: Recipient, *, with_public_key: bool) -> Privat
     """The file ``enveloped.der``; gives the key that is in it."""
     key = generate_private_key(KeyType.EC_P256)
     authority = result_of(house().registry.get(ISSUING))
-    client_keys = ClientKeys(keys=house().keys, random_bytes=os.urandom, in_thread=at_once)
+    client_keys = ClientKeys(keys=house().keys, random_bytes=os.urandom, pool=InlinePool())
     enveloped_der = result_of(client_keys.seal(key, authority, recipient, with_public_key=with_public_key))
     (folder / "enveloped.der").write_bytes(encode_content_info(ENVELOPED_DATA, enveloped_der))
     return key

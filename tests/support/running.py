@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -19,8 +19,3 @@ def result_of(work: Coroutine[Any, Any, T]) -> T:
     if isinstance(results[0], Failure):
         results[0].raiseException()
     return results[0]  # type: ignore[no-any-return]  # the list holds what the coroutine returned
-
-
-async def at_once(work: Callable[[], T]) -> T:
-    """Implements :class:`cspd.threads.InThread` without a thread."""
-    return work()

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from cspd.authority.client_keys import ClientKeys
 from cspd.keys.generation import generate_private_key, key_type_of
+from cspd.keys.threads import InlinePool
 from cspd.keys.values import KeyType, PrivateKey
 from cspd.refusals import BadPublicKey, Forbidden, NotFound, Refused
 from cspd.x509 import tlv
@@ -26,7 +27,7 @@ from protocols.cmp.status import PKIFailureInfo
 from tests.support.authorities import ISSUING, Installation
 from tests.support.enveloped import Envelope, opened_key_package, private_key_of
 from tests.support.issuing import common_name
-from tests.support.running import at_once, result_of
+from tests.support.running import result_of
 
 TERMS = Terms(ca=ISSUING, profile="tls-client", key_generation=True)
 NEW_KEY = generate_private_key(KeyType.EC_P256)
@@ -58,7 +59,7 @@ def central_keys(*key_types: KeyType) -> ServerMadeKeys:
     return ServerMadeKeys(
         authorities=house().registry,
         profiles={"tls-client": profile},
-        client_keys=ClientKeys(keys=house().keys, random_bytes=os.urandom, in_thread=at_once),
+        client_keys=ClientKeys(keys=house().keys, random_bytes=os.urandom, pool=InlinePool()),
     )
 
 

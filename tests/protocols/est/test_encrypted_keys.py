@@ -28,6 +28,7 @@ from cspd.authority.values import (
 )
 from cspd.keys.encryption import MasterKey
 from cspd.keys.generation import generate_private_key
+from cspd.keys.threads import InlinePool
 from cspd.keys.values import KeyType, PrivateKey
 from cspd.refusals import Forbidden, Malformed, Refused, Rejected
 from cspd.x509 import tlv
@@ -51,7 +52,7 @@ from tests.protocols.est.world import configuration
 from tests.support.authorities import ALICE, ISSUING, Installation
 from tests.support.enveloped import Envelope, opened_key_package, private_key_of
 from tests.support.issuing import common_name, make_csr
-from tests.support.running import at_once, result_of
+from tests.support.running import result_of
 
 DES_EDE3_CBC = "1.2.840.113549.3.7"
 RSA_KEY = rsa.generate_private_key(65537, 2048)
@@ -113,7 +114,7 @@ class World:
             authorities=house.registry,
             certificates=Certificates(house.database),
             secrets=self.secrets,
-            client_keys=ClientKeys(keys=house.keys, random_bytes=os.urandom, in_thread=at_once),
+            client_keys=ClientKeys(keys=house.keys, random_bytes=os.urandom, pool=InlinePool()),
         )
 
     def secret(self, identity: str = "alice", *, purpose: str = PURPOSE, profile: str | None = None) -> tuple[str, str]:

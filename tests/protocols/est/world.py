@@ -19,6 +19,7 @@ from cspd.authority.client_keys import ClientKeys
 from cspd.http.message import Request, Response
 from cspd.http.router import Router
 from cspd.keys.encryption import MasterKey
+from cspd.keys.threads import InlinePool
 from cspd.x509.cms.signed import read_signed_data
 from protocols.est.authentication import Authentication
 from protocols.est.cmc_endpoint import FullCMC
@@ -30,7 +31,7 @@ from protocols.est.labels import Labels
 from protocols.est.service import ESTService
 from tests.support.authorities import Installation
 from tests.support.issuing import make_csr
-from tests.support.running import at_once, result_of
+from tests.support.running import result_of
 
 PROFILE = "tls-client"
 LABEL = {"id": "devices", "ca": "demo~issuing", "profile": PROFILE}
@@ -69,7 +70,7 @@ class World:
             audit=house.audit,
             master_key=MasterKey(b"m" * 32, Random(7).randbytes),
         )
-        client_keys = ClientKeys(keys=house.keys, random_bytes=Random(8).randbytes, in_thread=at_once)
+        client_keys = ClientKeys(keys=house.keys, random_bytes=Random(8).randbytes, pool=InlinePool())
         authentication = Authentication(
             clock=house.clock,
             authorities=house.registry,

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cspd.authority.client_keys import ClientKeys
 from cspd.authority.values import Authority
 from cspd.keys.generation import generate_private_key, key_type_of
+from cspd.keys.threads import InlinePool
 from cspd.keys.values import KeyType
 from cspd.refusals import Conflict
 from cspd.x509 import tlv
@@ -23,7 +24,7 @@ from cspd.x509.cms.values import SIGNED_DATA
 from tests.support.authorities import ISSUING, Installation
 from tests.support.enveloped import Envelope, opened_key_package, private_key_of
 from tests.support.issuing import common_name
-from tests.support.running import at_once, result_of
+from tests.support.running import result_of
 
 IDENTIFIER = b"any identifier"
 
@@ -41,7 +42,7 @@ def issuing() -> Authority:
 
 
 def client_keys() -> ClientKeys:
-    return ClientKeys(keys=house().keys, random_bytes=os.urandom, in_thread=at_once)
+    return ClientKeys(keys=house().keys, random_bytes=os.urandom, pool=InlinePool())
 
 
 def certificate_for(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, *, identified: bool) -> x509.Certificate:
