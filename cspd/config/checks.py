@@ -179,9 +179,12 @@ def _tls_files(draft: Draft) -> Iterator[Problem]:
 
 def _tls_key(tls: TLSConfig, file: str, folder: Path) -> str:
     """Which key of ``[listeners.NAME.tls]`` a problem is about."""
-    for key in ("key", "client_trust", "certificate"):
-        value = getattr(tls, key)
-        if value is not None and file in (value, str(folder / value)):
+    for key, files in (
+        ("key", (tls.key,)),
+        ("client_trust", tls.client_trust_files),
+        ("certificate", (tls.certificate,)),
+    ):
+        if any(each is not None and file in (each, str(folder / each)) for each in files):
             return key
     return "ciphers" if file == "ciphers" else "certificate"
 
