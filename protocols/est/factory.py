@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.internet.threads import deferToThreadPool
 
+from cspd.authentication.certificates import ClientCertificates
 from cspd.authentication.several import FirstOf
 from cspd.keys.generation import generate_private_key
 from cspd.keys.values import KeyType, PrivateKey
@@ -39,6 +40,8 @@ def build(configuration: ESTConfig, services: Services) -> ProtocolService:
         authorities=services.authorities,
         certificates=services.certificates,
         users=_users(configuration, services),
+        secrets=services.enrollment_secrets,
+        client_certificates=ClientCertificates(certificates=services.certificates, status=services.status),
     )
     service = ESTService(
         authentication=authentication,
@@ -64,7 +67,7 @@ def build(configuration: ESTConfig, services: Services) -> ProtocolService:
     endpoint = ESTEndpoint(
         service=service,
         full_cmc=FullCMC(cmc, authentication),
-        labels=Labels(configuration, tenants=services.tenants),
+        labels=Labels(configuration, tenants=services.tenants, folder=services.folder),
         random=services.random,
         realm=configuration.realm,
     )
