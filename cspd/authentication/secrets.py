@@ -154,13 +154,18 @@ class EnrollmentSecrets:
         await self._database.write(store)
         return NewSecret(terms=terms, secret=secret)
 
-    async def find(self, purpose: str, reference: str) -> FoundSecret:
-        """The usable secret of that reference; raises Unauthorized, and Unavailable if it cannot be decrypted."""
+    async def find(self, purpose: str, reference: str, *, or_used: bool = False) -> FoundSecret:
+        """The usable secret of that reference; raises Unauthorized, and Unavailable if it cannot be decrypted.
+
+        ``or_used`` finds a one-time secret too that has been used: for a client that asks again for what it got by it.
+        It is not to be used again, and :meth:`use` and :meth:`use_for_request` see to that.
+        """
         row = await self._row(reference)
         if row is None:
             raise Unauthorized(NOT_PROVED)
         terms = _terms(row)
-        if terms.purpose != purpose or terms.state != "usable" or terms.expires_at <= self._clock.now():
+        counts = terms.state == "usable" or (or_used and terms.state == "used")
+        if terms.purpose != purpose or not counts or terms.expires_at <= self._clock.now():
             raise Unauthorized(NOT_PROVED, detail=f"enrollment secret {terms.reference} is {terms.state}")
         if self._master_key is None:
             raise Unavailable("enrollment secrets cannot be read", detail="conf has no [keys.software]")
@@ -170,10 +175,10 @@ class EnrollmentSecrets:
             raise Unavailable("enrollment secrets cannot be read", detail=str(error)) from error
         return FoundSecret(terms=terms, secret=secret)
 
-    async def check(self, purpose: str, reference: str, secret: str) -> EnrollmentSecret:
+    async def check(self, purpose: str, reference: str, secret: str, *, or_used: bool = False) -> EnrollmentSecret:
         """The terms of a secret that somebody sent; a wrong one is counted. Raises as :meth:`find`."""
         given = sha256(secret[:MAX_SECRET].encode("utf-8", "surrogatepass")).digest()
-        found = await self.find(purpose, reference)
+        found = await self.find(purpose, reference, or_used=or_used)
         if not compare_digest(given, sha256(found.secret).digest()):
             await self.failed(found.terms.reference)
             raise Unauthorized(NOT_PROVED)
