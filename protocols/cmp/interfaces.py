@@ -144,6 +144,17 @@ class CentralKeys(Protocol):
 class EncryptedCertificates(Protocol):
     """Proof of possession by an encrypted certificate (RFC 9810, 5.2.8.3.2)."""
 
-    async def encrypt(self, certificate_der: bytes) -> EncryptedKey:
-        """The certificate in an EnvelopedData for its own key; raises BadPublicKey for a key that cannot decrypt."""
+    def check(self, public_key_der: bytes, *, pvno: int) -> None:
+        """Raise BadPublicKey for a key that nothing can be encrypted for; to be asked before issuance.
+
+        As :meth:`encrypt` for the rest.
+        """
+        ...
+
+    async def encrypt(self, certificate_der: bytes, *, pvno: int = 3) -> EncryptedKey:
+        """The certificate, encrypted for its own key; raises BadPublicKey for a key that cannot decrypt.
+
+        ``pvno`` is that of the request: a client of version 3 gets an EnvelopedData, and the answer is of
+        version 3 then; one of version 2 knows the EncryptedValue of old alone, which is for RSA.
+        """
         ...

@@ -41,10 +41,8 @@ from cspd.x509.public_keys import PublicKeyError
 from protocols.est.authentication import Authentication
 from protocols.est.codec import decode_request
 from protocols.est.csr_attributes import encode_csr_attributes
+from protocols.est.encrypted_keys import EncryptedKeys
 from protocols.est.messages import Certificates, Client, GeneratedKey, Terms
-
-_DECRYPT_KEY_IDENTIFIERS = frozenset({"1.2.840.113549.1.9.16.2.37", "1.2.840.113549.1.9.16.2.54"})
-"""id-aa-decryptKeyID and id-aa-asymmDecryptKeyID: the client wants its key encrypted (4.4.1)."""
 
 _REVOCATION_REASONS = frozenset(
     reason.value
@@ -77,6 +75,7 @@ class ESTService:
         publication: Publication,
         profiles: Mapping[str, Profile],
         generate_key: GenerateKey,
+        encrypted_keys: EncryptedKeys,
     ) -> None:
         self._authentication = authentication
         self._authorities = authorities
@@ -86,6 +85,7 @@ class ESTService:
         self._publication = publication
         self._profiles = profiles
         self._generate_key = generate_key
+        self._encrypted_keys = encrypted_keys
 
     async def ca_certificates(self, ca: CAReference) -> Certificates:
         """The CA's certificate, those above it, and its earlier ones, whose certificates are still around (4.1)."""
@@ -146,10 +146,12 @@ class ESTService:
         if terms.approval:
             raise Forbidden("a key cannot wait for an approval: it is not kept")
         # Key and signature of the request are there for its syntax alone (4.4.1).
-        csr = _read(decode_request(body), check_signature=False)
-        if csr.attribute_types & _DECRYPT_KEY_IDENTIFIERS:
-            raise Malformed("keys are not encrypted beyond TLS here: leave the decrypt key identifier out")
-        key = await self._generate_key(_key_type(csr))
+        csr_der = decode_request(body)
+        csr = _read(csr_der, check_signature=False)
+        key_type = _key_type(csr)
+        sealing = await self._encrypted_keys.sealing(csr_der, client, terms, name=identity, is_user=True)
+        key = await self._generate_key(key_type)
+        sealed = None if sealing is None else await self._encrypted_keys.seal(key, sealing, terms)
         issued = await self._issuance.enroll(
             EnrollmentRequest(
                 ca=terms.ca,
@@ -164,9 +166,12 @@ class ESTService:
                     )
                     for each in csr.extensions
                 ),
-            )
+            ),
+            recorded=None if sealing is None else sealing.recorded,
         )
         assert isinstance(issued, Issued)
+        if sealed is not None:
+            return GeneratedKey(private_key_der=sealed, is_encrypted=True, certificate_der=issued.certificate_der)
         return GeneratedKey(
             private_key_der=key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
             certificate_der=issued.certificate_der,
