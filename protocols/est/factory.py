@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.threads import deferToThreadPool
 
 from cspd.authentication.several import FirstOf
+from cspd.authority.key_links import KeyLinks
 from cspd.keys.generation import generate_private_key
 from cspd.keys.values import KeyType, PrivateKey
 from cspd.plugin import EnrollmentURL, ProtocolService, Services
@@ -47,6 +48,7 @@ def build(configuration: ESTConfig, services: Services) -> ProtocolService:
         approvals=services.approvals,
         revocation=services.revocation,
         publication=services.publication,
+        key_links=KeyLinks(clock=services.clock, database=services.database),
         profiles=services.profiles,
         generate_key=generate_key,
     )

@@ -14,6 +14,7 @@ from cspd.authentication.several import FirstOf
 from cspd.authentication.static import StaticUsers
 from cspd.authority.approvals import Approvals
 from cspd.authority.certificates import Certificates as CertificateStore
+from cspd.authority.key_links import KeyLinks
 from cspd.http.message import Request, Response
 from cspd.http.router import Router
 from cspd.keys.generation import generate_private_key
@@ -76,6 +77,7 @@ class World:
             approvals=self.approvals,
             revocation=house.revocation,
             publication=house.publication,
+            key_links=KeyLinks(clock=house.clock, database=house.database),
             profiles=house.profiles,
             generate_key=generate_key,
         )
