@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import pytest
 from cryptography import x509
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cspd.authority.key_links import KeyLinks
 from cspd.authority.profile_values import ExtendedKeyUsageMode, ExtendedKeyUsageRules, KeyUsageBit, PolicyRules
 from cspd.authority.values import AuthorityKind, CAReference
 from cspd.keys.values import KeyType
-from cspd.refusals import Conflict, Malformed, NotFound, Unavailable
+from cspd.refusals import Conflict, Malformed, NotFound, Refused, Unavailable
 from cspd.x509 import tlv
 from cspd.x509.cursor import Cursor
 from cspd.x509.general_name_encoding import encode_general_names
@@ -75,6 +78,21 @@ class World:
         assert answer.info_type == info_types.CRLS
         found = info_types.read_structures(answer) if answer.info_value_der else ()
         return [x509.load_der_x509_crl(each) for each in found]
+
+
+QUESTIONS = (
+    info_types.ROOT_CA_CERT,
+    info_types.CRL_STATUS_LIST,
+    info_types.KEY_PAIR_PARAM_REQ,
+    info_types.SUPP_LANG_TAGS,
+    info_types.CA_CERTS,
+)
+
+
+@cache
+def shared_world() -> World:
+    """For questions that change nothing."""
+    return World()
 
 
 @pytest.fixture
@@ -496,3 +514,14 @@ def test_a_ca_below_an_external_root_has_no_crl_of_it(world: World) -> None:
         urls=world.house.urls,
     )
     assert result_of(updates.newer(world.house.get(ISSUING), [of(root.subject)])) == ()
+
+
+@given(st.sampled_from(QUESTIONS), st.binary(max_size=40))
+@settings(max_examples=200, deadline=None)
+def test_any_value_is_answered_or_refused(info_type: str, value_der: bytes) -> None:
+    world = shared_world()
+    for value in (value_der, tlv.sequence(value_der), tlv.sequence(tlv.sequence(tlv.element(0xA0, value_der)))):
+        try:
+            assert world.ask(InfoTypeAndValue(info_type, value))
+        except (Refused, PKIMessageRejected):
+            continue

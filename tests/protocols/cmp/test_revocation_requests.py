@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cspd.authentication.secrets import EnrollmentSecret
 from cspd.authority.certificates import Certificates
@@ -22,7 +25,7 @@ from cspd.authority.values import (
     Requester,
     RevocationReason,
 )
-from cspd.refusals import Unavailable
+from cspd.refusals import Refused, Unavailable
 from cspd.x509 import tlv
 from cspd.x509.crmf.messages import CertId, CertTemplate, Extension, OptionalValidity
 from protocols.cmp.crl_entry_details import read_crl_entry_details
@@ -353,3 +356,9 @@ def test_certificates_that_are_not_all_named_are_not_repeated(world: World) -> N
     answer = world.ask(RevDetails(CertTemplate()), RevDetails(world.template()))
     assert [each.status for each in answer.status] == [PKIStatus.REJECTION, PKIStatus.ACCEPTED]
     assert answer.rev_certs == ()
+
+
+@given(st.binary(max_size=60) | st.binary(max_size=40).map(lambda value: tlv.sequence(extension("2.5.29.24", value))))
+def test_any_octets_are_details_or_refused(der: bytes) -> None:
+    with suppress(Refused):
+        read_crl_entry_details(der)

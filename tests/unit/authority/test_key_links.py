@@ -19,6 +19,7 @@ from cspd.store.tables import authorities
 from cspd.x509.identifiers import subject_key_identifier
 from tests.support.authorities import ALICE, ISSUING, ROOT, Installation
 from tests.support.running import result_of
+from tests.unit.authority.test_lint import findings
 
 
 def links_of(here: Installation, authority: Authority) -> list[KeyLink]:
@@ -187,3 +188,9 @@ def test_a_rekey_that_is_lost_leaves_no_links() -> None:
     counts = result_of(Certificates(here.database).counts(after.id))
     assert counts == {CertificateState.GOOD: 2}
     assert links_of(here, after) == before
+
+
+def test_an_independent_linter_finds_nothing_in_the_links() -> None:
+    here, _, after = rekeyed()
+    [link] = links_of(here, after)
+    assert findings(parsed(link.new_with_old_der)) | findings(parsed(link.old_with_new_der)) == set()
