@@ -154,13 +154,17 @@ class EnrollmentSecrets:
         await self._database.write(store)
         return NewSecret(terms=terms, secret=secret)
 
-    async def find(self, purpose: str, reference: str) -> FoundSecret:
-        """The usable secret of that reference; raises Unauthorized, and Unavailable if it cannot be decrypted."""
+    async def find(self, purpose: str, reference: str, *, even_used: bool = False) -> FoundSecret:
+        """The usable secret of that reference; raises Unauthorized, and Unavailable if it cannot be decrypted.
+
+        ``even_used`` finds a one-time secret that was used too: for messages that go on with what it was used for.
+        """
         row = await self._row(reference)
         if row is None:
             raise Unauthorized(NOT_PROVED)
         terms = _terms(row)
-        if terms.purpose != purpose or terms.state != "usable" or terms.expires_at <= self._clock.now():
+        is_usable = terms.state == "usable" or (even_used and terms.state == "used")
+        if terms.purpose != purpose or not is_usable or terms.expires_at <= self._clock.now():
             raise Unauthorized(NOT_PROVED, detail=f"enrollment secret {terms.reference} is {terms.state}")
         if self._master_key is None:
             raise Unavailable("enrollment secrets cannot be read", detail="conf has no [keys.software]")
