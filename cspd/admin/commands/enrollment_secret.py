@@ -33,7 +33,7 @@ def create(
     reusable: bool,
     tries: int,
 ) -> None:
-    """Make a secret of PROTOCOL (est, cmp, scep) for IDENTITY, and show it once."""
+    """Make a secret of PROTOCOL (est, est-decrypt, cmp, scep) for IDENTITY, and show it once."""
     made = invocation.run(
         "enrollment-secret-create",
         purpose=protocol,

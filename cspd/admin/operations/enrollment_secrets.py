@@ -21,7 +21,7 @@ MAX_LISTED = 1000
 class SecretToCreate(Arguments):
     """What a new secret is for."""
 
-    purpose: str = Field(pattern=r"^[a-z][a-z0-9]{0,15}$")
+    purpose: str = Field(pattern=r"^[a-z][a-z0-9-]{0,15}$")
     """The protocol that takes it."""
     identity: str = Field(min_length=1, max_length=200)
     ca: str | None = Field(default=None, max_length=40)
