@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import DeferredList
 
+from cspd.admin.operations.values import Operation
 from cspd.authentication.certificates import ClientCertificates, TrustAnchors
 from cspd.authority.client_keys import ClientKeys
 from cspd.authority.key_links import KeyLinks
@@ -44,6 +45,7 @@ from protocols.cmp.root_updates import RootUpdates
 from protocols.cmp.senders import VerifiedSenders
 from protocols.cmp.service import CMPService
 from protocols.cmp.trust import BadTrust, read_anchors
+from protocols.cmp.trust_operations import TrustOperations
 from protocols.cmp.unconfirmed import Unconfirmed
 
 _MAC_THREADS = 2
@@ -149,6 +151,7 @@ def build(configuration: CMPConfig, services: Services) -> ProtocolService:
         start=start,
         stop=stop,
         enrollment_urls=_enrollment_urls(configuration, services),
+        operations=_operations(configuration, services),
     )
 
 
@@ -195,6 +198,13 @@ def _general_messages(services: Services) -> GeneralMessagesService:
             urls=StatusURLs(services.public.http),
         ),
     )
+
+
+def _operations(configuration: CMPConfig, services: Services) -> Sequence[Operation]:
+    try:
+        return TrustOperations(configuration, services.folder).operations()
+    except BadTrust as error:
+        raise NotFound(f"trust: {error}") from error
 
 
 def _call_from_thread(services: Services) -> Any:
