@@ -211,6 +211,14 @@ def _call_from_thread(services: Services) -> Any:
     return lambda work: services.reactor.callFromThread(work)
 
 
+def _secret(services: Services) -> str:
+    """Which secret openssl takes: that of the demonstration works at once."""
+    file = services.folder / "cmp-secret"
+    if services.demo and file.exists():
+        return f"-ref demo -secret {shlex.quote(f'file:{file.absolute()}')}"
+    return "-ref REFERENCE -secret pass:SECRET"
+
+
 def _enrollment_urls(configuration: CMPConfig, services: Services) -> tuple[EnrollmentURL, ...]:
     anchor = services.public.trust_anchor
     trust = "" if anchor is None else f" -trusted {shlex.quote(str(anchor))}"
@@ -219,7 +227,7 @@ def _enrollment_urls(configuration: CMPConfig, services: Services) -> tuple[Enro
         url = f"{services.public.http}{WELL_KNOWN}/p/{label.id}"
         command = (
             "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out device.key && "
-            f"openssl cmp -cmd ir -server {url} -ref REFERENCE -secret pass:SECRET{trust}"
+            f"openssl cmp -cmd ir -server {url} {_secret(services)}{trust}"
             " -subject /CN=device -newkey device.key -certout device.pem"
         )
         urls.append(EnrollmentURL(what=f"CMP, {label.id}, openssl", url=url, command=command))

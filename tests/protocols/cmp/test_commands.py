@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from cspd.admin.operations.values import Caller, Operations
-from cspd.refusals import NotFound
 from protocols.cmp.config import CMPConfig
 from protocols.cmp.trust import BadTrust
 from protocols.cmp.trust_operations import TrustOperations
@@ -94,8 +93,7 @@ def test_trust_is_listed_and_shown(administration: Administration) -> None:
     assert row["subject"] == "CN=Vendor"
     assert row["not_after"].startswith("2026-12-25")
     assert "CN=Vendor" in administration.done("cmp", "trust", "show", "ras")
-    with pytest.raises(NotFound):
-        administration.run("cmp", "trust", "show", "other")
+    assert administration.refused("cmp", "trust", "show", "other") == "no-such-trust: there is no trust 'other'"
 
 
 def test_files_that_are_gone_are_told(tmp_path: Path) -> None:
