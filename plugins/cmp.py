@@ -8,4 +8,5 @@ cmp = ProtocolDeclaration(
     configuration="protocols.cmp.config:CMPConfig",
     factory="protocols.cmp.factory:build",
     plain_http=True,
+    commands="protocols.cmp.commands:cmp",
 )

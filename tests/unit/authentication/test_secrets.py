@@ -7,12 +7,12 @@ from random import Random
 
 import pytest
 
-from cspd.authentication.secrets import EnrollmentSecrets, NewSecret
+from cspd.authentication.secrets import EnrollmentSecrets, GivenSecret, NewSecret
 from cspd.authority.certificates import Certificates
 from cspd.authority.interfaces import Recorded
 from cspd.authority.values import CAReference, Issued, Requester
 from cspd.keys.encryption import MasterKey
-from cspd.refusals import Conflict, Forbidden, NotFound, Unauthorized, Unavailable
+from cspd.refusals import Conflict, Forbidden, Malformed, NotFound, Unauthorized, Unavailable
 from tests.support.issuing import House
 from tests.support.running import result_of
 
@@ -158,3 +158,41 @@ def test_expired_secrets_are_deleted(office: Office) -> None:
     result_of(job.run())  # type: ignore[arg-type]  # a coroutine
     with pytest.raises(NotFound):
         result_of(office.secrets.revoke(new.terms.reference, ADMINISTRATOR))
+
+
+def test_a_used_one_time_secret_is_found_by_who_goes_on_with_it(office: Office) -> None:
+    new = office.create()
+    office.enroll(office.secrets.use(new.terms))
+    office.is_refused(new)
+    assert result_of(office.secrets.find("est", new.terms.reference, even_used=True)).secret == new.secret.encode()
+    result_of(office.secrets.revoke(new.terms.reference, ADMINISTRATOR))
+    with pytest.raises(Unauthorized):
+        result_of(office.secrets.find("est", new.terms.reference, even_used=True))
+
+
+def test_a_given_secret_is_kept_under_its_reference(office: Office) -> None:
+    given = GivenSecret("a-4711", "a pass code")
+    assert "pass code" not in repr(given)
+    values = {"purpose": "cmp", "identity": "device 7", "lifetime": DAY, "by": ADMINISTRATOR, "given": given}
+    new = result_of(office.secrets.create(**values))
+    assert (new.terms.reference, new.secret) == ("a-4711", "a pass code")
+    assert result_of(office.secrets.find("cmp", "a-4711")).secret == b"a pass code"
+    with pytest.raises(Conflict, match="already"):
+        result_of(office.secrets.create(**{**values, "purpose": "est"}))
+
+
+@pytest.mark.parametrize(
+    ("reference", "secret"),
+    [
+        ("", "pass code"),
+        ("a b", "pass code"),
+        ("\u00e4", "pass code"),
+        ("k" * 65, "pass code"),
+        ("kid", "7 chars"),
+        ("kid", "x" * 1025),
+        ("kid", "two\nlines"),
+    ],
+)
+def test_what_cannot_be_a_given_secret_is_refused(reference: str, secret: str) -> None:
+    with pytest.raises(Malformed):
+        GivenSecret(reference, secret)
