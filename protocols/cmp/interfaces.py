@@ -18,7 +18,16 @@ from cspd.authority.values import CAReference, CertificateRecord
 from cspd.keys.values import PrivateKey
 from cspd.x509.crmf.messages import CertTemplate, EncryptedKey
 from protocols.cmp.mac_algorithms import MACKey
-from protocols.cmp.messages import InfoTypeAndValue, PKIBody, PKIHeader, PKIMessage, RevRepContent, RevReqContent
+from protocols.cmp.messages import (
+    CertRepMessage,
+    CertReqContent,
+    InfoTypeAndValue,
+    PKIBody,
+    PKIHeader,
+    PKIMessage,
+    RevRepContent,
+    RevReqContent,
+)
 from protocols.cmp.protection import ProtectionKind
 
 
@@ -73,8 +82,11 @@ class Sender:
 class Senders(Protocol):
     """Finds out who sent a message."""
 
-    async def authenticate(self, message: PKIMessage, terms: Terms) -> Sender:
+    async def authenticate(self, message: PKIMessage, terms: Terms, *, is_repeated: bool = False) -> Sender:
         """Verify the protection and whoever stands behind it.
+
+        A one-time secret that is used up protects what follows in its transaction, and ``is_repeated``: a message that
+        was answered before.
 
         Raises :class:`protocols.cmp.errors.PKIMessageRejected` (badMessageCheck, signerNotTrusted, badAlg, ...) and
         :class:`cspd.refusals.Unavailable`. A message without protection is badMessageCheck.
@@ -118,6 +130,17 @@ class GeneralMessages(Protocol):
         """The ``genp`` items (RFC 9483, 4.3).
 
         Raises :class:`protocols.cmp.errors.PKIMessageRejected` (badRequest) and refusals.
+        """
+        ...
+
+
+class CrossCertification(Protocol):
+    """Answers ccr."""
+
+    async def answer(self, content: CertReqContent, sender: Sender, terms: Terms, *, request_id: str) -> CertRepMessage:
+        """A certificate for the key of a CA elsewhere (RFC 9810, 5.3.11 and D.6); what was refused is in its status.
+
+        Raises :class:`protocols.cmp.errors.PKIMessageRejected` (badRequest) unless there is exactly one request.
         """
         ...
 

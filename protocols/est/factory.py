@@ -9,6 +9,7 @@ from typing import Any
 from cspd.authentication.certificates import ClientCertificates
 from cspd.authentication.several import FirstOf
 from cspd.authority.client_keys import ClientKeys
+from cspd.authority.key_links import KeyLinks
 from cspd.keys.threads import ThreadPool
 from cspd.plugin import EnrollmentURL, ProtocolService, Services
 from cspd.refusals import NotFound
@@ -49,6 +50,7 @@ def build(configuration: ESTConfig, services: Services) -> ProtocolService:
         approvals=services.approvals,
         revocation=services.revocation,
         publication=services.publication,
+        key_links=KeyLinks(clock=services.clock, database=services.database),
         profiles=services.profiles,
         generate_key=client_keys.generate,
         encrypted_keys=EncryptedKeys(

@@ -11,7 +11,9 @@ from sqlalchemy import Connection
 from twisted.logger import Logger
 
 from cspd.authority.approvals import Approvals, ApprovalTerms
+from cspd.authority.chains import root_of
 from cspd.authority.interfaces import Authorities, Issuance, Publication, Recorded, Revocation
+from cspd.authority.key_links import KeyLinks
 from cspd.authority.profile_values import Profile
 from cspd.authority.values import (
     CAReference,
@@ -92,6 +94,7 @@ class ESTService:
         approvals: Approvals,
         revocation: Revocation,
         publication: Publication,
+        key_links: KeyLinks,
         profiles: Mapping[str, Profile],
         generate_key: GenerateKey,
         encrypted_keys: EncryptedKeys,
@@ -102,17 +105,25 @@ class ESTService:
         self._approvals = approvals
         self._revocation = revocation
         self._publication = publication
+        self._key_links = key_links
         self._profiles = profiles
         self._generate_key = generate_key
         self._encrypted_keys = encrypted_keys
 
     async def ca_certificates(self, ca: CAReference) -> Certificates:
-        """The CA's certificate, those above it, and its earlier ones, whose certificates are still around (4.1)."""
+        """The CA's certificate, those above it, and its earlier ones, whose certificates are still around (4.1).
+
+        After the root got a new key: oldWithOld, newWithOld and oldWithNew as well (4.1.3).
+        """
         authority = await self._authorities.get(ca)
         if authority.certificate_der is None:
             raise Conflict(f"{ca} has no certificate yet")
         earlier = (each.certificate_der for each in authority.previous)
         found = dict.fromkeys((authority.certificate_der, *authority.chain_der, *earlier))
+        root = await root_of(self._authorities, authority)
+        for link in await self._key_links.of(root):
+            links = (root.certificate_der, link.new_with_old_der, link.old_with_new_der, *link.old_certificates_der)
+            found.update(dict.fromkeys(each for each in links if each))
         return Certificates(certificates_der=tuple(found))
 
     async def crl(self, ca: CAReference) -> bytes:

@@ -20,6 +20,7 @@ from cspd.authentication.static import StaticUsers
 from cspd.authority.approvals import Approvals
 from cspd.authority.certificates import Certificates as CertificateStore
 from cspd.authority.client_keys import ClientKeys
+from cspd.authority.key_links import KeyLinks
 from cspd.http.channel_bindings import ChannelBindings
 from cspd.http.message import Request, Response
 from cspd.http.router import Router
@@ -93,6 +94,7 @@ class World:
             approvals=self.approvals,
             revocation=house.revocation,
             publication=house.publication,
+            key_links=KeyLinks(clock=house.clock, database=house.database),
             profiles=house.profiles,
             generate_key=client_keys.generate,
             encrypted_keys=EncryptedKeys(
