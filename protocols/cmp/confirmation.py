@@ -78,10 +78,10 @@ class Confirmation:
 
     async def _end(self, turn: Turn | None, transaction: Transaction, requests: tuple[CertifiedRequest, ...]) -> None:
         """End the transaction; the answer to ``turn``, if one is given, can be repeated."""
-        all_good = all(each.accepted for each in requests if each.serial is not None)
+        wanted = [each.accepted for each in requests if each.serial is not None]
         following = replace(
             transaction,
-            state=TransactionState.CONFIRMED if all_good else TransactionState.REVOKING,
+            state=TransactionState.CONFIRMED if wanted and all(wanted) else TransactionState.REVOKING,
             requests=requests,
             sender_nonce=transaction.sender_nonce if turn is None else turn.sender_nonce,
             request_digest=transaction.request_digest if turn is None else turn.digest,

@@ -3,57 +3,28 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import DeferredList
 
 from cspd.admin.operations.values import Operation
-from cspd.authentication.certificates import ClientCertificates, TrustAnchors
-from cspd.authority.client_keys import ClientKeys
-from cspd.authority.key_links import KeyLinks
-from cspd.authority.urls import StatusURLs
 from cspd.jobs.values import Job
 from cspd.keys.threads import ThreadPool
 from cspd.plugin import EnrollmentURL, ProtocolService, Services
 from cspd.refusals import NotFound
-from cspd.x509.signatures import Algorithm
-from protocols.cmp.algorithm_rules import AlgorithmRules
-from protocols.cmp.answer_protection import ProtectedAnswers
-from protocols.cmp.central_keys import ServerMadeKeys
-from protocols.cmp.certificate_answers import CertificateAnswers
-from protocols.cmp.certificate_requests import CertificateRequests
-from protocols.cmp.certification import Certification, TransactionRules
+from protocols.cmp.assembly import assemble
 from protocols.cmp.config import CMPConfig
-from protocols.cmp.confirmation import Confirmation
-from protocols.cmp.crl_updates import CRLUpdates
-from protocols.cmp.cross_certification import CrossCertificationService
-from protocols.cmp.encrypted_certificates import CertificatesForKeys
 from protocols.cmp.endpoint import WELL_KNOWN, CMPEndpoint
-from protocols.cmp.general_messages import GeneralMessagesService
-from protocols.cmp.interfaces import Terms
 from protocols.cmp.labels import Labels
-from protocols.cmp.limits import Limits
-from protocols.cmp.mac_algorithms import MACKey
-from protocols.cmp.mac_keys import MACKeys
-from protocols.cmp.policies import Policies
-from protocols.cmp.polling import Polling
-from protocols.cmp.possession import DeriveMACKey, Possession
-from protocols.cmp.registration_authorities import RegistrationAuthorities, RegistrationAuthority
-from protocols.cmp.revocation_requests import RevocationRequestsService
-from protocols.cmp.root_updates import RootUpdates
-from protocols.cmp.senders import VerifiedSenders
-from protocols.cmp.service import CMPService
-from protocols.cmp.trust import BadTrust, read_anchors
+from protocols.cmp.trust import BadTrust
 from protocols.cmp.trust_operations import TrustOperations
-from protocols.cmp.unconfirmed import Unconfirmed
 
 _MAC_THREADS = 2
 _MACS_WAITING = 200
 _KEY_THREADS = 1
 _KEYS_WAITING = 50
 _EVERY_MINUTE = "20 * * * * *"
-_NO_SECRET_OCTETS = 24
 
 
 def build(configuration: CMPConfig, services: Services) -> ProtocolService:
@@ -62,78 +33,9 @@ def build(configuration: CMPConfig, services: Services) -> ProtocolService:
     call_from_thread = _call_from_thread(services)
     macs = ThreadPool("cmp-macs", _MAC_THREADS, call_from_thread=call_from_thread, limit=_MACS_WAITING)
     keys = ThreadPool("cmp-keys", _KEY_THREADS, call_from_thread=call_from_thread, limit=_KEYS_WAITING)
-    mac_keys, rules = MACKeys(macs), configuration.rules_by_name()
-    policies = Policies(configuration, services.authorities)
-    encrypted_certificates = CertificatesForKeys(random_bytes=services.random.randbytes)
-    unconfirmed = Unconfirmed(
-        clock=services.clock,
-        database=services.database,
-        authorities=services.authorities,
-        revocation=services.revocation,
-        approvals=services.approvals,
-    )
-    answers = CertificateAnswers(
-        authorities=services.authorities,
-        certificates=services.certificates,
-        approvals=services.approvals,
-        encrypted_certificates=encrypted_certificates,
-    )
-    client_keys = ClientKeys(keys=services.keys, random_bytes=services.random.randbytes, pool=keys)
-    requests = CertificateRequests(
-        authorities=services.authorities,
-        certificates=services.certificates,
-        possession=Possession(encrypted_certificates=encrypted_certificates, derive=_derive(mac_keys, rules)),
-        central_keys=ServerMadeKeys(
-            authorities=services.authorities, profiles=services.profiles, client_keys=client_keys
-        ),
-        rules=rules,
-    )
-    service = CMPService(
-        clock=services.clock,
-        random=services.random,
-        database=services.database,
-        senders=_senders(configuration, services, mac_keys, rules),
-        protection=ProtectedAnswers(authorities=services.authorities, keys=services.keys),
-        certification=Certification(
-            clock=services.clock,
-            database=services.database,
-            issuance=services.issuance,
-            approvals=services.approvals,
-            secrets=services.enrollment_secrets,
-            requests=requests,
-            answers=answers,
-            unconfirmed=unconfirmed,
-            rules=TransactionRules(lifetime=configuration.transaction_lifetime, limit=configuration.max_transactions),
-        ),
-        confirmation=Confirmation(
-            database=services.database, certificates=services.certificates, unconfirmed=unconfirmed
-        ),
-        polling=Polling(
-            clock=services.clock,
-            database=services.database,
-            authorities=services.authorities,
-            approvals=services.approvals,
-            answers=answers,
-        ),
-        revocation_requests=RevocationRequestsService(
-            authorities=services.authorities,
-            certificates=services.certificates,
-            revocation=services.revocation,
-            profiles=services.profiles,
-        ),
-        general_messages=_general_messages(services),
-        cross_certification=CrossCertificationService(
-            authorities=services.authorities,
-            issuance=services.issuance,
-            profiles=services.profiles,
-            secrets=services.enrollment_secrets,
-        ),
-        policy_of=policies.policy_of,
-        choose_profile=policies.choose_profile,
-        limits=Limits(message_octets=configuration.max_message_bytes, requests=configuration.max_requests),
-    )
+    assembled = assemble(configuration, services, macs=macs, keys=keys)
     endpoint = CMPEndpoint(
-        service=service,
+        service=assembled.service,
         paths=Labels(configuration, tenants=services.tenants),
         max_message_octets=configuration.max_message_bytes,
     )
@@ -147,56 +49,11 @@ def build(configuration: CMPConfig, services: Services) -> ProtocolService:
 
     return ProtocolService(
         routes=endpoint.routes(),
-        jobs=(Job(name="cmp-unconfirmed", schedule=_EVERY_MINUTE, run=unconfirmed.run),),
+        jobs=(Job(name="cmp-unconfirmed", schedule=_EVERY_MINUTE, run=assembled.unconfirmed.run),),
         start=start,
         stop=stop,
         enrollment_urls=_enrollment_urls(configuration, services),
         operations=_operations(configuration, services),
-    )
-
-
-def _senders(
-    configuration: CMPConfig, services: Services, mac_keys: MACKeys, rules: Mapping[str, AlgorithmRules]
-) -> VerifiedSenders:
-    try:
-        trust = {each.name: TrustAnchors(read_anchors(services.folder / each.anchors)) for each in configuration.trust}
-    except BadTrust as error:
-        raise NotFound(f"trust: {error}") from error
-    return VerifiedSenders(
-        clock=services.clock,
-        authorities=services.authorities,
-        secrets=services.enrollment_secrets,
-        mac_keys=mac_keys,
-        certificates=ClientCertificates(certificates=services.certificates, status=services.status),
-        rules=rules,
-        trust=trust,
-        registration_authorities=RegistrationAuthorities(
-            [RegistrationAuthority.configured(each, trust) for each in configuration.registration_authorities]
-        ),
-        no_secret=services.random.randbytes(_NO_SECRET_OCTETS),
-    )
-
-
-def _derive(mac_keys: MACKeys, rules: Mapping[str, AlgorithmRules]) -> DeriveMACKey:
-    async def derive(secret: bytes, algorithm: Algorithm, terms: Terms) -> MACKey:
-        return await mac_keys.derive(secret, rules[terms.rules].read_mac(algorithm))
-
-    return derive
-
-
-def _general_messages(services: Services) -> GeneralMessagesService:
-    return GeneralMessagesService(
-        clock=services.clock,
-        authorities=services.authorities,
-        profiles=services.profiles,
-        root_updates=RootUpdates(
-            authorities=services.authorities, key_links=KeyLinks(clock=services.clock, database=services.database)
-        ),
-        crl_updates=CRLUpdates(
-            authorities=services.authorities,
-            publication=services.publication,
-            urls=StatusURLs(services.public.http),
-        ),
     )
 
 
