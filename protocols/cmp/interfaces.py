@@ -82,8 +82,11 @@ class Sender:
 class Senders(Protocol):
     """Finds out who sent a message."""
 
-    async def authenticate(self, message: PKIMessage, terms: Terms) -> Sender:
+    async def authenticate(self, message: PKIMessage, terms: Terms, *, is_repeated: bool = False) -> Sender:
         """Verify the protection and whoever stands behind it.
+
+        A one-time secret that is used up protects what follows in its transaction, and ``is_repeated``: a message that
+        was answered before.
 
         Raises :class:`protocols.cmp.errors.PKIMessageRejected` (badMessageCheck, signerNotTrusted, badAlg, ...) and
         :class:`cspd.refusals.Unavailable`. A message without protection is badMessageCheck.

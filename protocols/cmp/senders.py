@@ -80,17 +80,17 @@ class VerifiedSenders:
         self._registration_authorities = registration_authorities
         self._no_secret = no_secret
 
-    async def authenticate(self, message: PKIMessage, terms: Terms) -> Sender:
+    async def authenticate(self, message: PKIMessage, terms: Terms, *, is_repeated: bool = False) -> Sender:
         """See :class:`protocols.cmp.interfaces.Senders`."""
         kind = protection_kind(message.header)
         if kind is ProtectionKind.MAC:
-            return await self._by_secret(message, terms)
+            return await self._by_secret(message, terms, even_used=is_repeated or message.body.type in _GOES_ON)
         if kind is ProtectionKind.SIGNATURE:
             return await self._by_signature(message, terms)
         require_protection(message)
         raise PKIMessageRejected(PKIFailureInfo.BAD_MESSAGE_CHECK, "the message has no protectionAlg")
 
-    async def _by_secret(self, message: PKIMessage, terms: Terms) -> Sender:
+    async def _by_secret(self, message: PKIMessage, terms: Terms, *, even_used: bool) -> Sender:
         require_protection(message)
         if not terms.mac:
             raise PKIMessageRejected(PKIFailureInfo.WRONG_INTEGRITY, "messages have to be signed here, not MACed")
@@ -100,7 +100,7 @@ class VerifiedSenders:
         found: FoundSecret | None = None
         why = "wrong MAC"
         try:
-            found = await self._secrets.find(PURPOSE, reference, even_used=message.body.type in _GOES_ON)
+            found = await self._secrets.find(PURPOSE, reference, even_used=even_used)
         except Unauthorized as error:
             why = str(error)
         secret = self._no_secret if found is None else found.secret

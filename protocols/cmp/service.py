@@ -221,7 +221,7 @@ class CMPService:
         else:
             previous = PreviousAnswer(transaction.transaction_id, transaction.sender_nonce, transaction.protection)
             check_follow_up(message, self._clock.now(), previous, policy)
-        sender = progress.sender = await self._senders.authenticate(message, progress.terms)
+        sender = progress.sender = await self._senders.authenticate(message, progress.terms, is_repeated=is_repeated)
         is_theirs = transaction is not None and transaction.client == client_of(sender)
         if goes_on and transaction is None:
             raise PKIMessageRejected(PKIFailureInfo.BAD_REQUEST, "there is no such transaction")
