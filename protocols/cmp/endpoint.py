@@ -16,7 +16,9 @@ from protocols.cmp.service import Address, CMPService
 MEDIA_TYPE = "application/pkixcmp"
 WELL_KNOWN = "/.well-known/cmp"
 PARTS = "/cmp/{tenant}/{ca}/{profile}"
-_PREFIXES = (PARTS, WELL_KNOWN, WELL_KNOWN + "/p/{label}")
+WITH_RULES = "/cmpv2/{tenant}/{ca}/{profile}/{rules}"
+"""What clients of Entrust's gateway know: its ``spec-id`` is the id of a ``[[protocols.cmp.rules]]``."""
+_PREFIXES = (PARTS, WITH_RULES, WELL_KNOWN, WELL_KNOWN + "/p/{label}")
 _STATUS: dict[type[Refused], int] = {NotFound: 404, Malformed: 400, Forbidden: 403, Unavailable: 503}
 
 
@@ -31,8 +33,8 @@ class Paths(Protocol):
         """Those of a label; raises NotFound."""
         ...
 
-    def by_parts(self, tenant: str, ca: str, profile: str) -> Terms:
-        """Those of tenant, CA and profile; raises NotFound, Malformed."""
+    def by_parts(self, tenant: str, ca: str, profile: str, rules: str = "default") -> Terms:
+        """Those of tenant, CA and profile, by these rules; raises NotFound, Malformed."""
         ...
 
 
@@ -83,7 +85,7 @@ class CMPEndpoint:
     def _terms(self, request: Request) -> Terms:
         parameters = request.parameters
         if "tenant" in parameters:
-            return self._paths.by_parts(parameters["tenant"], parameters["ca"], parameters["profile"])
+            return self._paths.by_parts(**parameters)
         if "label" in parameters:
             return self._paths.by_label(parameters["label"])
         return self._paths.default()

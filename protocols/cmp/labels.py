@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from cspd.authority.values import CAReference
 from cspd.refusals import NotFound
-from protocols.cmp.config import CMPConfig
+from protocols.cmp.config import DEFAULT_RULES, CMPConfig
 from protocols.cmp.interfaces import Terms
 
 
@@ -16,6 +17,7 @@ class Labels:
     def __init__(self, configuration: CMPConfig, *, tenants: Collection[str]) -> None:
         self._configuration = configuration
         self._tenants = frozenset(tenants)
+        self._rules = frozenset(configuration.rules_by_name())
         self._labels = {label.id: configuration.terms_of(label) for label in configuration.labels}
 
     def default(self) -> Terms:
@@ -31,8 +33,10 @@ class Labels:
         except KeyError:
             raise NotFound("there is no such label") from None
 
-    def by_parts(self, tenant: str, ca: str, profile: str) -> Terms:
-        """A profile of a CA; raises NotFound for tenants and profiles that are not served, Malformed for the CA."""
+    def by_parts(self, tenant: str, ca: str, profile: str, rules: str = DEFAULT_RULES) -> Terms:
+        """A profile of a CA; raises NotFound for what is not served, Malformed for the CA."""
         if tenant not in self._tenants or profile not in self._configuration.profiles:
             raise NotFound("there is no such tenant, CA or profile")
-        return self._configuration.terms(CAReference.parse(ca), profile)
+        if rules not in self._rules:
+            raise NotFound("there are no such rules")
+        return replace(self._configuration.terms(CAReference.parse(ca), profile), rules=rules)

@@ -16,7 +16,12 @@ from protocols.cmp.status import PKIFailureInfo
 from tests.protocols.cmp.world import World
 from tests.support.cmp_client import fail_info, ir, p10cr, requests, signed_request
 
-BASES = ("/cmp/demo/demo~issuing/tls-client", "/.well-known/cmp", "/.well-known/cmp/p/devices")
+BASES = (
+    "/cmp/demo/demo~issuing/tls-client",
+    "/cmpv2/demo/demo~issuing/tls-client/default",
+    "/.well-known/cmp",
+    "/.well-known/cmp/p/devices",
+)
 
 
 @pytest.fixture
@@ -68,6 +73,7 @@ def test_what_is_no_message_is_an_http_error(world: World) -> None:
         "/cmp/other/demo~issuing/tls-client",
         "/cmp/demo/demo~issuing/other",
         "/cmp/demo/demo~nobody/tls-client",
+        "/cmpv2/demo/demo~issuing/tls-client/other",
         "/.well-known/cmp/p/other",
     ):
         assert world.post(path, message).status == 404
