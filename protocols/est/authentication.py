@@ -142,7 +142,7 @@ class Authentication:
     async def _by_secret(self, credentials: Credentials, terms: Terms) -> Authenticated:
         """Where requests wait for approval a used one counts too: the client asks for what it used it for."""
         reference, code = credentials.user, credentials.password
-        secret = await self._secrets.check(PURPOSE, reference, code, or_used=terms.approval)
+        secret = await self._secrets.check(PURPOSE, reference, code, even_used=terms.approval)
         return self._authenticated_by(secret, terms)
 
     def _authenticated_by(self, secret: EnrollmentSecret, terms: Terms) -> Authenticated:

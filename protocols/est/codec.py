@@ -24,6 +24,8 @@ _PEM = re.compile(rb"-----BEGIN (?P<label>(?:NEW )?CERTIFICATE REQUEST)-----(?P<
 _FORM_FIELDS = {"reason": re.compile(r"[A-Za-z]{1,40}"), "serial": re.compile(r"[0-9A-Fa-f]{1,40}")}
 _MAX_FORM = 256
 _SEQUENCE = 0x30
+_PLAIN_KEY = b"application/pkcs8"
+_ENCRYPTED_KEY = b"application/pkcs7-mime; smime-type=server-generated-key"
 _MAX_AUTHORIZATION = 4096
 
 
@@ -90,7 +92,7 @@ def encode_pem(answer: Certificates) -> bytes:
 def encode_generated_key(answer: GeneratedKey, boundary: bytes) -> bytes:
     """The two parts of a multipart/mixed answer (4.4.2): the key, then its certificate."""
     parts = (
-        (b"application/pkcs8", answer.private_key_der),
+        (_ENCRYPTED_KEY if answer.is_encrypted else _PLAIN_KEY, answer.private_key_der),
         (b"application/pkcs7-mime; smime-type=certs-only", encode_certs_only([answer.certificate_der])),
     )
     written = [

@@ -98,5 +98,7 @@ class GeneratedKey:
     """The answer to serverkeygen (4.4.2)."""
 
     private_key_der: bytes = field(repr=False)
-    """PKCS#8."""
+    """PKCS#8, or a CMS message around it."""
     certificate_der: bytes
+    is_encrypted: bool = False
+    """The key is in a ContentInfo with EnvelopedData."""

@@ -7,10 +7,13 @@ from dataclasses import replace
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from sqlalchemy import Connection
 from twisted.logger import Logger
 
 from cspd.authority.approvals import Approvals, ApprovalTerms
-from cspd.authority.interfaces import Authorities, Issuance, Publication, Revocation
+from cspd.authority.chains import root_of
+from cspd.authority.interfaces import Authorities, Issuance, Publication, Recorded, Revocation
+from cspd.authority.key_links import KeyLinks
 from cspd.authority.profile_values import Profile
 from cspd.authority.values import (
     CAReference,
@@ -51,6 +54,7 @@ from protocols.est.authentication import Authenticated, Authentication
 from protocols.est.challenges import asks_for_challenges, check_channel_binding, has_challenges, read_challenges
 from protocols.est.codec import decode_request
 from protocols.est.csr_attributes import encode_csr_attributes
+from protocols.est.encrypted_keys import EncryptedKeys
 from protocols.est.messages import (
     Certificates,
     ChannelBinding,
@@ -60,9 +64,6 @@ from protocols.est.messages import (
     RevocationForm,
     Terms,
 )
-
-_DECRYPT_KEY_IDENTIFIERS = frozenset({"1.2.840.113549.1.9.16.2.37", "1.2.840.113549.1.9.16.2.54"})
-"""id-aa-decryptKeyID and id-aa-asymmDecryptKeyID: the client wants its key encrypted (4.4.1)."""
 
 _REVOCATION_REASONS = frozenset(
     reason.value
@@ -93,8 +94,10 @@ class ESTService:
         approvals: Approvals,
         revocation: Revocation,
         publication: Publication,
+        key_links: KeyLinks,
         profiles: Mapping[str, Profile],
         generate_key: GenerateKey,
+        encrypted_keys: EncryptedKeys,
     ) -> None:
         self._authentication = authentication
         self._authorities = authorities
@@ -102,16 +105,25 @@ class ESTService:
         self._approvals = approvals
         self._revocation = revocation
         self._publication = publication
+        self._key_links = key_links
         self._profiles = profiles
         self._generate_key = generate_key
+        self._encrypted_keys = encrypted_keys
 
     async def ca_certificates(self, ca: CAReference) -> Certificates:
-        """The CA's certificate, those above it, and its earlier ones, whose certificates are still around (4.1)."""
+        """The CA's certificate, those above it, and its earlier ones, whose certificates are still around (4.1).
+
+        After the root got a new key: oldWithOld, newWithOld and oldWithNew as well (4.1.3).
+        """
         authority = await self._authorities.get(ca)
         if authority.certificate_der is None:
             raise Conflict(f"{ca} has no certificate yet")
         earlier = (each.certificate_der for each in authority.previous)
         found = dict.fromkeys((authority.certificate_der, *authority.chain_der, *earlier))
+        root = await root_of(self._authorities, authority)
+        for link in await self._key_links.of(root):
+            links = (root.certificate_der, link.new_with_old_der, link.old_with_new_der, *link.old_certificates_der)
+            found.update(dict.fromkeys(each for each in links if each))
         return Certificates(certificates_der=tuple(found))
 
     async def crl(self, ca: CAReference) -> bytes:
@@ -169,10 +181,12 @@ class ESTService:
         if terms.approval:
             raise Forbidden("a key cannot wait for an approval: it is not kept")
         # Key and signature of the request are there for its syntax alone (4.4.1).
-        csr = _read(decode_request(body), check_signature=False)
-        if csr.attribute_types & _DECRYPT_KEY_IDENTIFIERS:
-            raise Malformed("keys are not encrypted beyond TLS here: leave the decrypt key identifier out")
-        key = await self._generate_key(_key_type(csr))
+        csr_der = decode_request(body)
+        csr = _read(csr_der, check_signature=False)
+        key_type = _key_type(csr)
+        sealing = await self._encrypted_keys.sealing(csr_der, client, terms, name=known.name, is_user=known.is_user)
+        key = await self._generate_key(key_type)
+        sealed = None if sealing is None else await self._encrypted_keys.seal(key, sealing, terms)
         issued = await self._issuance.enroll(
             EnrollmentRequest(
                 ca=terms.ca,
@@ -183,9 +197,11 @@ class ESTService:
                 subject_alt_names=csr.subject_alt_names,
                 extensions=_requested(csr),
             ),
-            recorded=known.recorded,
+            recorded=_both(known.recorded, None if sealing is None else sealing.recorded),
         )
         assert isinstance(issued, Issued)
+        if sealed is not None:
+            return GeneratedKey(private_key_der=sealed, is_encrypted=True, certificate_der=issued.certificate_der)
         return GeneratedKey(
             private_key_der=key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
             certificate_der=issued.certificate_der,
@@ -245,6 +261,18 @@ class ESTService:
 
 def _requester(client: Client, known: Authenticated) -> Requester:
     return Requester(protocol="est", identity=known.name, address=client.address, request_id=client.request_id)
+
+
+def _both(first: Recorded | None, second: Recorded | None) -> Recorded | None:
+    """What is to be noted with a certificate, if there are two things."""
+    if first is None or second is None:
+        return first or second
+
+    def recorded(connection: Connection, authority_id: str, serial: int) -> None:
+        first(connection, authority_id, serial)
+        second(connection, authority_id, serial)
+
+    return recorded
 
 
 def _serial_of(certificate_der: bytes | None) -> int | None:

@@ -19,17 +19,19 @@ from cspd.authentication.several import FirstOf
 from cspd.authentication.static import StaticUsers
 from cspd.authority.approvals import Approvals
 from cspd.authority.certificates import Certificates as CertificateStore
+from cspd.authority.client_keys import ClientKeys
+from cspd.authority.key_links import KeyLinks
 from cspd.http.channel_bindings import ChannelBindings
 from cspd.http.message import Request, Response
 from cspd.http.router import Router
 from cspd.keys.encryption import MasterKey
-from cspd.keys.generation import generate_private_key
-from cspd.keys.values import KeyType, PrivateKey
+from cspd.keys.threads import InlinePool
 from cspd.x509.cms.signed import read_signed_data
 from protocols.est.authentication import Authentication
 from protocols.est.cmc_endpoint import FullCMC
 from protocols.est.cmc_service import CMCService
 from protocols.est.config import ESTConfig
+from protocols.est.encrypted_keys import EncryptedKeys
 from protocols.est.endpoint import ESTEndpoint
 from protocols.est.labels import Labels
 from protocols.est.service import ESTService
@@ -69,9 +71,6 @@ class World:
         )
         self.configuration = configuration(**section)
 
-        async def generate_key(key_type: KeyType) -> PrivateKey:
-            return generate_private_key(key_type)
-
         self.secrets = EnrollmentSecrets(
             clock=house.clock,
             random=Random(6),
@@ -79,6 +78,7 @@ class World:
             audit=house.audit,
             master_key=MasterKey(b"m" * 32, Random(7).randbytes),
         )
+        client_keys = ClientKeys(keys=house.keys, random_bytes=Random(8).randbytes, pool=InlinePool())
         authentication = Authentication(
             clock=house.clock,
             authorities=house.registry,
@@ -94,8 +94,16 @@ class World:
             approvals=self.approvals,
             revocation=house.revocation,
             publication=house.publication,
+            key_links=KeyLinks(clock=house.clock, database=house.database),
             profiles=house.profiles,
-            generate_key=generate_key,
+            generate_key=client_keys.generate,
+            encrypted_keys=EncryptedKeys(
+                clock=house.clock,
+                authorities=house.registry,
+                certificates=certificates,
+                secrets=self.secrets,
+                client_keys=client_keys,
+            ),
         )
         labels = Labels(self.configuration, tenants=["demo"], folder=folder)
         cmc = CMCService(
