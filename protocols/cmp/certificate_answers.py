@@ -80,9 +80,11 @@ class CertificateAnswers:
             response, issuers = await self._response(outcome, turn)
             responses.append(response)
             chain = tuple(dict.fromkeys((*chain, *issuers)))
-        # The client of a secret may not know a certificate of ours yet: it gets the root by the MAC (RFC 9483, 4.1.1).
-        by_secret = turn.sender.protection is ProtectionKind.MAC and begun_by is BodyType.IR
-        body = PKIBody(ANSWERS[begun_by], CertRepMessage(tuple(responses), chain[-1:] if by_secret else ()))
+        # A client that is new here may not know a certificate of ours yet: it gets the root, by the MAC of its secret
+        # (RFC 9483, 4.1.1), or to be taken for true where its vendor vouches for it (TS 33.310, 9.2).
+        is_new = turn.sender.protection is ProtectionKind.MAC or turn.sender.by_vendor
+        ca_pubs = chain[-1:] if is_new and begun_by is BodyType.IR else ()
+        body = PKIBody(ANSWERS[begun_by], CertRepMessage(tuple(responses), ca_pubs))
         return Answer(
             body=body,
             general_info=_general_info(transaction, responses),

@@ -240,6 +240,23 @@ def test_the_root_comes_with_the_first_certificate_of_a_secret(world: World) -> 
     assert cp.body.content.ca_pubs_der == ()  # type: ignore[union-attr]
 
 
+def test_the_root_comes_to_a_device_whose_vendor_vouches_for_it(tmp_path: Path) -> None:
+    """TS 33.310, 9.2: the root may be provisioned during the first run."""
+    world = World(tmp_path, vendor_trust="vendors")
+    ip = world.client(world.by_vendor()).ask(ir(signed_request(world.key)))
+    assert ip.body.content.ca_pubs_der == (world.house.get(CAReference("demo", "root")).certificate_der,)  # type: ignore[union-attr]
+    kept = world.enrolled()
+    again = world.client(kept).ask(ir(signed_request(world.key)))
+    assert again.body.content.ca_pubs_der == ()  # type: ignore[union-attr]
+
+
+def test_a_cross_certification_is_answered(world: World) -> None:
+    ccr = PKIBody(BodyType.CCR, CertReqContent((signed_request(world.key),)))
+    answer = world.client(world.registration_authority()).ask(ccr)
+    assert answer.body.type is BodyType.CCP
+    assert statuses(answer) == [PKIStatus.REJECTION]  # the profile of this path is none of CAs
+
+
 def test_what_cannot_be_read_is_answered_if_its_header_can(world: World) -> None:
     client = world.client()
     sent = client.message(ir(signed_request(world.key)))

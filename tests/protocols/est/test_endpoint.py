@@ -31,6 +31,7 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
+@pytest.mark.requirement("R-CEG-152")
 def test_cacerts_has_the_ca_and_those_above_it(world: World) -> None:
     authority = world.house.get(ISSUING)
     expected = {authority.certificate_der, *authority.chain_der}
@@ -89,6 +90,7 @@ def test_certificates_come_in_the_form_that_is_asked_for(world: World) -> None:
     assert header(der, b"content-type") == b"application/pkix-cert"
 
 
+@pytest.mark.requirement("R-PLAT-078")
 @pytest.mark.requirement("R-CEG-150")
 @pytest.mark.parametrize("operation", ["simpleenroll", "simplereenroll", "serverkeygen"])
 def test_the_first_attempt_is_asked_for_a_password_and_is_no_failure(tmp_path: Path, operation: str) -> None:
