@@ -62,14 +62,17 @@ class SignedDataBuilder:
     def signed_attributes(
         self,
         content_type: str,
-        content: bytes,
+        content: bytes | None,
         more: Mapping[str, Iterable[bytes]] | None = None,
         *,
         signing_time: datetime | None = None,
     ) -> bytes:
-        """The SET OF attributes to be signed, DER; ``more`` are values, DER, by object identifier."""
+        """The SET OF attributes to be signed, DER; ``more`` are values, DER, by object identifier.
+
+        ``content`` None is a message without content, as SCEP answers when it has nothing to give (RFC 8894, 3.3.2).
+        """
         hasher = hashes.Hash(self._digest)
-        hasher.update(content)
+        hasher.update(content or b"")
         attributes: dict[str, Iterable[bytes]] = {
             CONTENT_TYPE: [tlv.object_identifier(content_type)],
             MESSAGE_DIGEST: [tlv.element(tlv.OCTET_STRING, hasher.finalize())],
@@ -82,7 +85,7 @@ class SignedDataBuilder:
     def message(
         self,
         content_type: str,
-        content: bytes,
+        content: bytes | None,
         signed_attributes_der: bytes,
         signature: bytes,
         certificates_der: Iterable[bytes] = (),
@@ -113,7 +116,7 @@ class SignedDataBuilder:
     def _signed_data(
         self,
         content_type: str,
-        content: bytes,
+        content: bytes | None,
         signed_attributes_der: bytes,
         signature: bytes,
         certificates_der: Iterable[bytes],
@@ -127,7 +130,8 @@ class SignedDataBuilder:
             tlv.element(tlv.OCTET_STRING, signature),
         )
         encapsulated = tlv.sequence(
-            tlv.object_identifier(content_type), tlv.element(_CONTEXT_0, tlv.element(tlv.OCTET_STRING, content))
+            tlv.object_identifier(content_type),
+            b"" if content is None else tlv.element(_CONTEXT_0, tlv.element(tlv.OCTET_STRING, content)),
         )
         is_version_1 = content_type == DATA and self._signer_version == _VERSION_1
         return tlv.sequence(
