@@ -15,8 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from cspd.x509 import tlv
+from cspd.x509.cursor import Cursor
 from cspd.x509.extensions import MAX_EXTENSIONS
 from cspd.x509.public_keys import PublicKeyError
+from cspd.x509.signatures import SignatureError, read_algorithm, verify_signature
 
 MAX_CSR = 32 * 1024
 """Octets; an ML-DSA-87 request has 7.5 thousand and its names beside it."""
@@ -27,6 +30,7 @@ CHALLENGE_PASSWORD = "1.2.840.113549.1.9.7"  # noqa: S105  # an object identifie
 OTP_CHALLENGE = "1.2.840.113549.1.9.16.2.56"
 EST_IDENTITY_LINKING = "1.2.840.113549.1.9.16.2.58"
 
+_ATTRIBUTES = 0xA0
 _SUBJECT_ALT_NAME = x509.SubjectAlternativeName.oid
 _EXTENSION_REQUESTS = ("1.2.840.113549.1.9.14", "1.3.6.1.4.1.311.2.1.14")
 # What the library raises for requests that are none; TypeError for a BIT STRING in a name.
@@ -83,7 +87,7 @@ def parse_csr(csr_der: bytes, *, check_signature: bool = True) -> CertificationR
     if len(csr_der) > MAX_CSR:
         raise CSRError(f"more than {MAX_CSR} octets")
     try:
-        csr = x509.load_der_x509_csr(csr_der)
+        csr, signed_der = _load(csr_der)
         with warnings.catch_warnings():
             # The library warns of attributes that are longer than RFC 5280 allows; policy refuses them by name.
             warnings.simplefilter("ignore")
@@ -98,7 +102,7 @@ def parse_csr(csr_der: bytes, *, check_signature: bool = True) -> CertificationR
         raise CSRError("more than one extensionRequest")
     public_key = _public_key(csr)
     if check_signature:
-        _check_signature(csr)
+        _check_signature(csr, signed_der)
     names, others = _split(extensions)
     return CertificationRequest(
         subject=subject,
@@ -111,6 +115,36 @@ def parse_csr(csr_der: bytes, *, check_signature: bool = True) -> CertificationR
         est_identity_linking=_text_of(attributes, EST_IDENTITY_LINKING),
         attribute_types=frozenset(attribute_types),
     )
+
+
+def _load(csr_der: bytes) -> tuple[x509.CertificateSigningRequest, bytes]:
+    """The request, and the CertificationRequestInfo that its signature is over, as it was sent.
+
+    The attributes are a SET OF, which DER orders. ``pki --req`` and ``pki --scep`` of strongSwan (5.9.8) send them as
+    they come; the library refuses that, and reads a copy in order.
+    """
+    try:
+        csr = x509.load_der_x509_csr(csr_der)
+    except ValueError:
+        ordered_der, signed_der = _ordered(csr_der)
+        if ordered_der == csr_der:
+            raise
+        return x509.load_der_x509_csr(ordered_der), signed_der
+    return csr, csr.tbs_certrequest_bytes
+
+
+def _ordered(csr_der: bytes) -> tuple[bytes, bytes]:
+    """The request with its attributes in order, and the CertificationRequestInfo without; raises DERError."""
+    whole = Cursor.over(csr_der)
+    request = whole.enter(tlv.SEQUENCE)
+    whole.finish()
+    signed_der, signature_der = request.element(), request.rest()
+    info = Cursor.over(signed_der).enter(tlv.SEQUENCE)
+    fields = [info.element() for _ in range(3)]  # version, subject, subjectPKInfo
+    attributes = sorted(info.enter(_ATTRIBUTES).elements())
+    return tlv.sequence(
+        tlv.sequence(*fields, tlv.element(_ATTRIBUTES, b"".join(attributes))), signature_der
+    ), signed_der
 
 
 def _check_limits(subject: x509.Name, extensions: tuple[x509.Extension[x509.ExtensionType], ...]) -> None:
@@ -140,13 +174,27 @@ def _public_key(csr: x509.CertificateSigningRequest) -> CertificatePublicKeyType
         raise PublicKeyError(f"the request's public key cannot be used: {error}") from error
 
 
-def _check_signature(csr: x509.CertificateSigningRequest) -> None:
+def _check_signature(csr: x509.CertificateSigningRequest, signed_der: bytes) -> None:
+    if signed_der != csr.tbs_certrequest_bytes:
+        _check_signature_over(csr, signed_der)
+        return
     try:
         valid = _is_sha1_signature_valid(csr) if _is_sha1(csr) else csr.is_signature_valid
     except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise CSRSignatureError(f"the request's signature cannot be verified: {error}") from error
     if not valid:
         raise CSRSignatureError("the request is not signed by the key it names")
+
+
+def _check_signature_over(csr: x509.CertificateSigningRequest, signed_der: bytes) -> None:
+    """As the library checks it, over octets that are not what it read; SHA-1 as below."""
+    request = Cursor.over(csr.public_bytes(Encoding.DER)).enter(tlv.SEQUENCE)
+    request.element()
+    try:
+        algorithm = read_algorithm(request.element())
+        verify_signature(csr.public_key(), algorithm, csr.signature, signed_der, allow_sha1=True)
+    except SignatureError as error:
+        raise CSRSignatureError(f"the request is not signed by the key it names: {error}") from error
 
 
 def _is_sha1(csr: x509.CertificateSigningRequest) -> bool:

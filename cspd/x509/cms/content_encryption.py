@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from cspd.x509 import tlv
-from cspd.x509.cms.values import CMSError
+from cspd.x509.cms.values import CMSError, UnknownCipher
 from cspd.x509.signatures import Algorithm
 
 RandomBytes = Callable[[int], bytes]
@@ -110,11 +110,11 @@ def decrypt_content(algorithm: Algorithm, key: bytes, ciphertext: bytes, tag: by
 
 
 def cipher_of(algorithm: Algorithm) -> ContentCipher:
-    """The cipher of a contentEncryptionAlgorithm; raises :class:`CMSError` for one we do not know."""
+    """The cipher of a contentEncryptionAlgorithm; raises :class:`UnknownCipher` for one we do not know."""
     try:
         return ContentCipher(algorithm.oid)
     except ValueError:
-        raise CMSError(f"the content cipher {algorithm.oid} is not known") from None
+        raise UnknownCipher(f"the content cipher {algorithm.oid} is not known") from None
 
 
 def _cbc(cipher: ContentCipher, key: bytes, iv: bytes) -> Cipher[modes.CBC]:

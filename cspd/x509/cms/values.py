@@ -21,6 +21,10 @@ class CMSError(ValueError):
     """The bytes are not the CMS structure that was expected, or hold what may not be used."""
 
 
+class UnknownCipher(CMSError):
+    """The content is encrypted with a cipher that we do not know."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignerInfo:
     """One signature (RFC 5652, 5.3)."""

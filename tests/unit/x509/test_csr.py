@@ -16,7 +16,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import AttributeOID, ExtendedKeyUsageOID, NameOID
 
 from cspd.keys.values import PrivateKey
+from cspd.x509 import tlv
 from cspd.x509.csr import EST_IDENTITY_LINKING, OTP_CHALLENGE, CSRError, CSRSignatureError, parse_csr
+from cspd.x509.cursor import Cursor
 from cspd.x509.public_keys import PublicKeyError
 
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -255,3 +257,35 @@ CSR = signed(builder().add_extension(SAN, critical=False))
 def test_what_is_no_request_is_refused(csr_der: bytes) -> None:
     with pytest.raises(CSRError):
         parse_csr(csr_der)
+
+
+def out_of_order(key: PrivateKey) -> bytes:
+    """A request whose attributes are not in the order of DER, as strongSwan sends them, before it is signed."""
+    asked = builder().add_attribute(AttributeOID.CHALLENGE_PASSWORD, b"sesame").add_extension(SAN, critical=False)
+    request = Cursor.over(asked.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)).enter(tlv.SEQUENCE)
+    info, algorithm = request.enter(tlv.SEQUENCE), request.element()
+    fields = [info.element() for _ in range(3)]
+    attributes = sorted(info.enter(0xA0).elements(), reverse=True)
+    assert len(attributes) == 2
+    info_der = tlv.sequence(*fields, tlv.element(0xA0, b"".join(attributes)))
+    if isinstance(key, rsa.RSAPrivateKey):
+        signature = key.sign(info_der, padding.PKCS1v15(), hashes.SHA256())
+    else:
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        signature = key.sign(info_der, ec.ECDSA(hashes.SHA256()))
+    return tlv.sequence(info_der, algorithm, tlv.element(tlv.BIT_STRING, b"\0" + signature))
+
+
+@pytest.mark.parametrize("key", [KEY, RSA_KEY], ids=["ec", "rsa"])
+def test_attributes_out_of_order_are_read_and_the_signature_is_verified(key: PrivateKey) -> None:
+    csr_der = out_of_order(key)
+    with pytest.raises(ValueError, match="InvalidSetOrdering"):
+        x509.load_der_x509_csr(csr_der)
+    csr = parse_csr(csr_der)
+    assert csr.challenge_password == "sesame"
+    assert csr.subject_alt_names == tuple(SAN)
+    assert csr.attribute_types == {"1.2.840.113549.1.9.7", "1.2.840.113549.1.9.14"}
+    with pytest.raises(CSRSignatureError):
+        parse_csr(csr_der.replace(b"sesame", b"Sesame"))
+    with pytest.raises(CSRSignatureError):
+        parse_csr(csr_der.replace(b"www.example.org", b"www.example.net", 1))
