@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.constant_time import bytes_eq
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from cspd.x509 import tlv
 from cspd.x509.ber import to_der
+from cspd.x509.certificate_fields import fields_of
 from cspd.x509.certificate_paths import UNREADABLE
 from cspd.x509.cms.values import CONTENT_TYPE, DATA, MESSAGE_DIGEST, SIGNED_DATA, CMSError, SignedData, SignerInfo
 from cspd.x509.cursor import Cursor
@@ -165,10 +168,10 @@ def find_certificate(signer: SignerInfo, certificates: Iterable[x509.Certificate
         if signer.subject_key_identifier is not None:
             if _key_identifier(certificate) == signer.subject_key_identifier:
                 return certificate
-        elif (
-            certificate.serial_number == signer.serial_number and certificate.issuer.public_bytes() == signer.issuer_der
-        ):
-            return certificate
+        elif signer.issuer_der is not None and signer.serial_number is not None:
+            named = tlv.sequence(signer.issuer_der, tlv.integer(signer.serial_number))
+            if fields_of(certificate.public_bytes(Encoding.DER)).issuer_and_serial_number == named:
+                return certificate
     raise CMSError("the signer's certificate is not there")
 
 
@@ -177,7 +180,10 @@ def certificates_of(signed_data: SignedData) -> Sequence[x509.Certificate]:
     found = []
     for certificate_der in signed_data.certificates_der:
         try:
-            certificate = x509.load_der_x509_certificate(certificate_der)
+            with warnings.catch_warnings():
+                # Devices of SCEP sign themselves a certificate with the serial number zero, of which the library warns.
+                warnings.simplefilter("ignore")
+                certificate = x509.load_der_x509_certificate(certificate_der)
             certificate.public_key()
             certificate.issuer  # noqa: B018  # touching it parses it
         except UNREADABLE:

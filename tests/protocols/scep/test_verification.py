@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives import hashes
 
+from cspd.x509 import tlv
 from cspd.x509.cms.content_encryption import ContentCipher
 from cspd.x509.signatures import Algorithm
 from protocols.scep.algorithm_policy import AlgorithmPolicy
@@ -37,6 +38,18 @@ def refusal(received: ReceivedMessage) -> PKIMessageRefused:
 
 def test_keys_of_elliptic_curves_sign_too() -> None:
     assert verify(decode(client(ec_key()).sign(MessageType.PKCS_REQ, b"an envelope")), STRICT).name == "sha256"
+
+
+def test_a_device_may_sign_itself_a_certificate_with_the_serial_number_zero() -> None:
+    """As the library does not make them; it warns of them, too."""
+    data = client().sign(MessageType.PKCS_REQ, b"an envelope")
+    first = data.index(tlv.integer(1) + tlv.sequence(tlv.object_identifier("1.2.840.113549.1.1.11"), tlv.NULL))
+    name = client().certificate.issuer.public_bytes()
+    with_zero = data[:first] + tlv.integer(0) + data[first + 3 :]
+    with_zero = with_zero.replace(name + tlv.integer(1), name + tlv.integer(0))
+    received = decode(with_zero)
+    assert received.signer_info.serial_number == 0
+    assert verify(received, STRICT).name == "sha256"
 
 
 def test_another_content_is_refused() -> None:
