@@ -10,6 +10,7 @@ import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from secrets import token_hex, token_urlsafe
 
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from cspd.admin.installation import write_private
+from cspd.authentication.secrets import GivenSecret
 from cspd.authority.issuance import IssuancePipeline
 from cspd.authority.new_authorities import NewIssuingCA, NewRoot
 from cspd.authority.profiles import load_profiles
@@ -41,6 +43,12 @@ EST_LABEL = "demo"
 EST_PROFILE = "tls-client"
 EST_USER = "demo"
 EST_PASSWORD = "est-password"  # noqa: S105  # the id of the secret
+CMP_LABEL = "demo"
+CMP_PROFILE = "tls-client"
+CMP_REFERENCE = "demo"
+CMP_SECRET_FILE = "cmp-secret"  # noqa: S105  # where the demonstration keeps it
+_CMP_LIFETIME = timedelta(days=3650)
+_CMP_TRIES = 1_000_000
 TSA_ISSUER = "demo"
 TSA_POLICY = "1.3.6.1.4.1.32473.1"
 """Of the arc for documentation (RFC 5612)."""
@@ -76,6 +84,8 @@ def fill_demo(folder: Path, options: DemoOptions, *, user: str) -> None:
     store.set("software-master-key", token_hex(32).encode())
     est_password = token_urlsafe(24)
     store.set(EST_PASSWORD, est_password.encode())
+    cmp_secret = GivenSecret(CMP_REFERENCE, token_urlsafe(24))
+    write_private(folder / CMP_SECRET_FILE, f"{cmp_secret.secret}\n".encode())
     if options.token is not None:
         store.set("token-pin", options.token.pin.encode())
     text = demo_configuration(options)
@@ -83,11 +93,11 @@ def fill_demo(folder: Path, options: DemoOptions, *, user: str) -> None:
     root = RootConfig.model_validate(tomllib.loads(text))
     secrets = Secrets(folder=folder, store=store, environment={})
     with offline_core(root, state=state, secrets=secrets) as core:
-        run(_make_pki(core, pki, options, Requester(protocol="cspctl", identity=user)))
-    write_private(folder / "demo.toml", _demo_facts(options, est_password).encode())
+        run(_make_pki(core, pki, options, cmp_secret, Requester(protocol="cspctl", identity=user)))
+    write_private(folder / "demo.toml", _demo_facts(options, est_password, cmp_secret.secret).encode())
 
 
-async def _make_pki(core: Core, pki: Path, options: DemoOptions, requester: Requester) -> None:
+async def _make_pki(core: Core, pki: Path, options: DemoOptions, cmp_secret: GivenSecret, requester: Requester) -> None:
     await core.keys.start()
     profiles = load_profiles([shipped_profiles()])
     services = build_authority_services(core, profiles, is_tenant=lambda name: name == requester.identity)
@@ -122,6 +132,16 @@ async def _make_pki(core: Core, pki: Path, options: DemoOptions, requester: Requ
     (pki / "root.pem").write_bytes(_pem([top.certificate_der]))
     (pki / "issuing.pem").write_bytes(_pem([issuing.certificate_der]))
     await _make_tls_certificate(core.issuance(profiles), pki, options, requester)
+    await core.enrollment_secrets.create(
+        purpose="cmp",
+        identity="demo",
+        lifetime=_CMP_LIFETIME,
+        by=requester,
+        ca=ISSUING,
+        one_time=False,
+        tries=_CMP_TRIES,
+        given=cmp_secret,
+    )
     await core.keys.stop()
 
 
@@ -180,11 +200,11 @@ master_key = {{ store = "software-master-key" }}
 {_token(options)}
 [listeners.http]
 endpoint = "tcp:{options.http_port}:interface={interface}"
-protocols = ["monitoring", "ocsp", "repository", "tsp"]
+protocols = ["cmp", "monitoring", "ocsp", "repository", "tsp"]
 
 [listeners.https]
 endpoint = "tcp:{options.https_port}:interface={interface}"
-protocols = ["acme", "est", "ocsp", "repository", "tsp"]
+protocols = ["acme", "cmp", "est", "ocsp", "repository", "tsp"]
 
 [listeners.https.tls]
 certificate = "pki/tls.pem"
@@ -204,6 +224,16 @@ single_label_names = ["localhost"]
 [[authentication.demo.users]]
 name = "{EST_USER}"
 password = {{ store = "{EST_PASSWORD}" }}
+
+[protocols.cmp]
+profiles = ["{CMP_PROFILE}"]
+default_label = "{CMP_LABEL}"
+key_generation = true
+
+[[protocols.cmp.labels]]
+id = "{CMP_LABEL}"
+ca = "{ISSUING}"
+profile = "{CMP_PROFILE}"
 
 [protocols.est]
 users = ["demo"]
@@ -257,7 +287,7 @@ pin = {{ store = "token-pin" }}
 """
 
 
-def _demo_facts(options: DemoOptions, est_password: str) -> str:
+def _demo_facts(options: DemoOptions, est_password: str, cmp_secret: str) -> str:
     base = f"https://{options.hostname}:{options.https_port}"
     return f'''\
 # Made at random by `cspctl init --demo`; of this demonstration alone.
@@ -266,10 +296,13 @@ tenant = "{TENANT}"
 acme_directory = "{base}/acme/{TENANT}/{ISSUING}/{TLS_PROFILE}/directory"
 est = "{base}/.well-known/est/{EST_LABEL}"
 est_user = "{EST_USER}"
+cmp = "http://{options.hostname}:{options.http_port}/.well-known/cmp/p/{CMP_LABEL}"
+cmp_reference = "{CMP_REFERENCE}"
 timestamps = "http://{options.hostname}:{options.http_port}/tsa/{TSA_ISSUER}"
 
 [secrets]
 est_password = "{est_password}"
+cmp_secret = "{cmp_secret}"
 # For protocols that authenticate clients by a shared secret.
 enrollment_challenge = "{token_urlsafe(24)}"
 '''

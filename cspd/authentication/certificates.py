@@ -51,21 +51,28 @@ class TrustAnchors:
         except UNREADABLE as error:
             raise Malformed("not a PEM file of certificates (-----BEGIN CERTIFICATE-----)") from error
 
-    def path(self, certificate_der: bytes, sent_der: Sequence[bytes], at: datetime) -> tuple[x509.Certificate, ...]:
+    def path(
+        self,
+        certificate_der: bytes,
+        sent_der: Sequence[bytes],
+        at: datetime,
+        usage: x509.ObjectIdentifier | None = ExtendedKeyUsageOID.CLIENT_AUTH,
+    ) -> tuple[x509.Certificate, ...]:
         """From the client's certificate through those that it sent to an anchor, all valid at that time.
 
+        An extendedKeyUsage, where there is one, has to allow ``usage``; None is for any.
         Raises Unauthorized, whose detail says what is lacking.
         """
         try:
             certificate = x509.load_der_x509_certificate(certificate_der)
             sent = [x509.load_der_x509_certificate(each) for each in sent_der[:MAX_SENT]]
-            _check_usage(certificate)
+            _check_usage(certificate, usage)
             return find_path(
                 certificate,
                 intermediates=sent,
                 trust_anchors=self._anchors,
                 at=at,
-                usage=ExtendedKeyUsageOID.CLIENT_AUTH,
+                usage=usage,
             )
         except (PathError, *UNREADABLE) as error:
             raise Unauthorized("the client's certificate is not trusted", detail=str(error)) from error
@@ -79,16 +86,23 @@ class ClientCertificates:
         self._status = status
 
     async def check(
-        self, certificate_der: bytes, sent_der: Sequence[bytes], anchors: TrustAnchors, at: datetime
+        self,
+        certificate_der: bytes,
+        sent_der: Sequence[bytes],
+        anchors: TrustAnchors,
+        at: datetime,
+        usage: x509.ObjectIdentifier | None = ExtendedKeyUsageOID.CLIENT_AUTH,
     ) -> CertifiedClient:
         """Check a client's certificate; ``sent_der`` are those that came with it, in any order.
+
+        ``usage`` as in :meth:`TrustAnchors.path`.
 
         Raises Unauthorized for one that has no path to an anchor or is not for clients, or of which any of the path
         below the anchor was issued by us and is held or revoked; and Unavailable.
         """
-        path = anchors.path(certificate_der, sent_der, at)
+        path = anchors.path(certificate_der, sent_der, at, usage)
         below_the_anchor = path[:-1] or path
-        records = [await self._unrevoked(certificate) for certificate in below_the_anchor]
+        records = [await self.unrevoked(certificate.public_bytes(_DER)) for certificate in below_the_anchor]
         return CertifiedClient(
             identity=Identity(path[0].subject.rfc4514_string(), METHOD),
             certificate=path[0],
@@ -96,27 +110,27 @@ class ClientCertificates:
             record=records[0],
         )
 
-    async def _unrevoked(self, certificate: x509.Certificate) -> CertificateRecord | None:
-        """Its record if it is one of ours; raises Unauthorized unless it is good."""
+    async def unrevoked(self, certificate_der: bytes) -> CertificateRecord | None:
+        """The record of a certificate of ours, None for a stranger's; raises Unauthorized unless it is good."""
         try:
-            record = await self._certificates.find_by_der(certificate.public_bytes(_DER))
+            record = await self._certificates.find_by_der(certificate_der)
         except NotFound:
             return None
         status = await self._status.status(record.authority_id, record.serial)
         if status is None or status.state is not CertificateState.GOOD:
-            raise Unauthorized(
-                "the client's certificate is revoked", detail=f"{certificate.subject.rfc4514_string()}: {status}"
-            )
+            raise Unauthorized("the client's certificate is revoked", detail=f"{record.subject}: {status}")
         return record
 
 
-def _check_usage(certificate: x509.Certificate) -> None:
+def _check_usage(certificate: x509.Certificate, usage: x509.ObjectIdentifier | None) -> None:
     """RFC 5280, 4.2.1.3 and 4.2.1.12: extensions that are there have to allow a client's signature."""
     for extension in certificate.extensions:
         value = extension.value
         if isinstance(value, x509.KeyUsage) and not value.digital_signature:
             raise PathError("the certificate is not for signatures, by its keyUsage")
-        if isinstance(value, x509.ExtendedKeyUsage) and not (
-            {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(value)
+        if (
+            isinstance(value, x509.ExtendedKeyUsage)
+            and usage is not None
+            and not ({usage, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(value))
         ):
-            raise PathError("the certificate is not for clients, by its extendedKeyUsage")
+            raise PathError("the certificate is not for this use, by its extendedKeyUsage")

@@ -13,6 +13,7 @@ gives one certificate. Secrets are kept encrypted with the master key of the sof
 
 from __future__ import annotations
 
+import re
 from base64 import b32encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ from cspd.authority.values import CAReference, Requester
 from cspd.clock import Clock
 from cspd.jobs.values import Job
 from cspd.keys.encryption import DamagedKey, MasterKey, WrongMasterKey
-from cspd.refusals import Conflict, Forbidden, NotFound, Unauthorized, Unavailable
+from cspd.refusals import Conflict, Forbidden, Malformed, NotFound, Unauthorized, Unavailable
 from cspd.store.interfaces import Database
 from cspd.store.tables import enrollment_secrets as table
 
@@ -41,6 +42,26 @@ DEFAULT_TRIES = 10
 MAX_REFERENCE = 64
 MAX_SECRET = 1024
 """Characters that are looked at."""
+MIN_GIVEN_SECRET = 8
+"""Characters of a secret made elsewhere. Who has seen a message with a MAC can try secrets as fast as he can compute;
+those that we make have 120 random bits."""
+_REFERENCE = re.compile(rf"[!-~]{{1,{MAX_REFERENCE}}}")
+
+
+@dataclass(frozen=True, slots=True)
+class GivenSecret:
+    """A secret that was made elsewhere: by the vendor of a device, or another product. Raises Malformed."""
+
+    reference: str
+    """1 to 64 printable ASCII characters without space."""
+    secret: str = field(repr=False)
+    """8 to 1024 characters on one line."""
+
+    def __post_init__(self) -> None:
+        if not _REFERENCE.fullmatch(self.reference):
+            raise Malformed(f"a reference number has 1 to {MAX_REFERENCE} printable ASCII characters without space")
+        if not MIN_GIVEN_SECRET <= len(self.secret) <= MAX_SECRET or not self.secret.isprintable():
+            raise Malformed(f"a secret has {MIN_GIVEN_SECRET} to {MAX_SECRET} printable characters")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +69,7 @@ class EnrollmentSecret:
     """What an administrator said of a secret; the secret itself is not in it."""
 
     reference: str
-    """Names it: 16 letters and digits."""
+    """Names it: 16 letters and digits, or what was given."""
     purpose: str
     """The protocol that takes it: ``est``, ``cmp``, ``scep``."""
     identity: str
@@ -120,8 +141,12 @@ class EnrollmentSecrets:
         profile: str | None = None,
         one_time: bool = True,
         tries: int = DEFAULT_TRIES,
+        given: GivenSecret | None = None,
     ) -> NewSecret:
-        """Make a secret of 120 random bits; raises Conflict without a master key."""
+        """Make a secret of 120 random bits, or keep the ``given`` one.
+
+        Raises Conflict without a master key, and for a reference that is taken.
+        """
         master_key = self._master_key
         if master_key is None:
             raise Conflict(
@@ -130,7 +155,7 @@ class EnrollmentSecrets:
             )
         now = self._clock.now()
         terms = EnrollmentSecret(
-            reference=_letters(self._random.randbytes(10)),
+            reference=_letters(self._random.randbytes(10)) if given is None else given.reference,
             purpose=purpose,
             identity=identity,
             ca=None if ca is None else str(ca),
@@ -142,25 +167,33 @@ class EnrollmentSecrets:
             created_at=now,
             expires_at=now + lifetime,
         )
-        secret = _letters(self._random.randbytes(15))
+        secret = _letters(self._random.randbytes(15)) if given is None else given.secret
         row = {name: getattr(terms, name) for name in _COLUMNS}
         row["encrypted_secret"] = master_key.seal(secret.encode(), _bound_to(terms))
         event = self._event("created", terms, terms.created_by)
 
         def store(connection: Connection) -> None:
+            taken = select(table.c.reference).where(table.c.reference == terms.reference)
+            if connection.execute(taken).first() is not None:
+                raise Conflict(f"there is an enrollment secret {terms.reference!r} already", code="secret-exists")
             connection.execute(insert(table), row)
             self._audit.append(connection, event)
 
         await self._database.write(store)
         return NewSecret(terms=terms, secret=secret)
 
-    async def find(self, purpose: str, reference: str) -> FoundSecret:
-        """The usable secret of that reference; raises Unauthorized, and Unavailable if it cannot be decrypted."""
+    async def find(self, purpose: str, reference: str, *, even_used: bool = False) -> FoundSecret:
+        """The usable secret of that reference; raises Unauthorized, and Unavailable if it cannot be decrypted.
+
+        ``even_used`` finds a one-time secret that was used too: for a client that goes on with what it used it for, or
+        asks for that again. It is not to be used again, and :meth:`use` and :meth:`use_for_request` see to that.
+        """
         row = await self._row(reference)
         if row is None:
             raise Unauthorized(NOT_PROVED)
         terms = _terms(row)
-        if terms.purpose != purpose or terms.state != "usable" or terms.expires_at <= self._clock.now():
+        counts = terms.state == "usable" or (even_used and terms.state == "used")
+        if terms.purpose != purpose or not counts or terms.expires_at <= self._clock.now():
             raise Unauthorized(NOT_PROVED, detail=f"enrollment secret {terms.reference} is {terms.state}")
         if self._master_key is None:
             raise Unavailable("enrollment secrets cannot be read", detail="conf has no [keys.software]")
@@ -170,10 +203,10 @@ class EnrollmentSecrets:
             raise Unavailable("enrollment secrets cannot be read", detail=str(error)) from error
         return FoundSecret(terms=terms, secret=secret)
 
-    async def check(self, purpose: str, reference: str, secret: str) -> EnrollmentSecret:
+    async def check(self, purpose: str, reference: str, secret: str, *, even_used: bool = False) -> EnrollmentSecret:
         """The terms of a secret that somebody sent; a wrong one is counted. Raises as :meth:`find`."""
         given = sha256(secret[:MAX_SECRET].encode("utf-8", "surrogatepass")).digest()
-        found = await self.find(purpose, reference)
+        found = await self.find(purpose, reference, even_used=even_used)
         if not compare_digest(given, sha256(found.secret).digest()):
             await self.failed(found.terms.reference)
             raise Unauthorized(NOT_PROVED)

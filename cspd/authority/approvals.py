@@ -86,14 +86,20 @@ class Approvals:
         self._audit = audit
 
     async def enroll(
-        self, request: EnrollmentRequest, terms: ApprovalTerms, *, kept_with: KeptWith | None = None
+        self,
+        request: EnrollmentRequest,
+        terms: ApprovalTerms,
+        *,
+        kept_with: KeptWith | None = None,
+        transaction: str = "",
     ) -> Issued | Pending:
         """Keep the request, or say what became of it.
 
         What the pipeline would refuse is refused at once. Raises that, Forbidden for a denied request, Conflict when
-        too many wait, and Unavailable. ``kept_with`` runs once, when the request is kept.
+        too many wait, and Unavailable. ``kept_with`` runs once, when the request is kept. The same request in another
+        ``transaction`` is another one.
         """
-        digest = digest_of(request)
+        digest = digest_of(request, transaction)
         now = self._clock.now()
         kept = await self._database.read(lambda connection: find_by_digest(connection, digest, now))
         if kept is None:

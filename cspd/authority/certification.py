@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from random import Random
 
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from cspd.authority.assembly import Issuer, assemble
 from cspd.authority.issuers import issuer_of
-from cspd.authority.profile_values import Profile
+from cspd.authority.profile_values import ExtensionPresence, Profile
 from cspd.authority.rules import checked_expiry
 from cspd.authority.serials import new_serial
 from cspd.authority.urls import StatusURLs
@@ -91,6 +91,27 @@ class CACertifier:
             signing_key=root.key,
             public_key=await self._keys.public_key(key),
             subject=subject,
+            not_before=not_before,
+            not_after=not_after,
+        )
+
+    def prepare_link(
+        self, signer: Authority, holder: Authority, *, not_before: datetime, not_after: datetime
+    ) -> PreparedCertificate:
+        """A certificate by one key of a root for another (RFC 9810, 4.4); both have a certificate.
+
+        A root's in all but that it says where its status is, for it has an issuer to revoke it.
+        """
+        assert signer.key is not None
+        assert holder.certificate is not None
+        public_key = holder.certificate.public_key()
+        assert isinstance(public_key, PublicKey)  # a key of ours
+        return self._prepare(
+            replace(self._profiles[ROOT_PROFILE], extensions=ExtensionPresence()),
+            issuer=issuer_of(signer, self._urls),
+            signing_key=signer.key,
+            public_key=public_key,
+            subject=holder.certificate.subject,
             not_before=not_before,
             not_after=not_after,
         )

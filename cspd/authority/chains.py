@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 
+from cspd.authority.interfaces import Authorities
 from cspd.authority.values import Authority, CertificateRecord
 from cspd.refusals import Conflict, NotFound
 
@@ -24,6 +25,11 @@ def issuers_of(authority: Authority, record: CertificateRecord) -> tuple[bytes, 
     if authority.certificate_der is None:
         raise NotFound("the CA has no certificate")
     return (authority.certificate_der, *authority.chain_der)
+
+
+async def root_of(authorities: Authorities, authority: Authority) -> Authority:
+    """The root that a CA is under, as it is now; a root itself."""
+    return authority if authority.issuer_id is None else await authorities.by_id(authority.issuer_id)
 
 
 def pem_of(certificates_der: Iterable[bytes]) -> bytes:

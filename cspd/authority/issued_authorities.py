@@ -14,9 +14,16 @@ from cspd.authority.values import Authority, CertificateRecord, CertificateState
 from cspd.x509.names import format_name
 
 
-def reserve(connection: Connection, root: Authority, prepared: PreparedCertificate, requester: Requester) -> None:
+def reserve(
+    connection: Connection,
+    root: Authority,
+    prepared: PreparedCertificate,
+    requester: Requester,
+    *,
+    profile: str = SUBORDINATE_PROFILE,
+) -> None:
     """Record that a signature is about to be made (``record_before_signing``); the caller commits."""
-    _insert(connection, root, prepared, None, requester)
+    _insert(connection, root, prepared, None, requester, profile)
 
 
 def record(
@@ -25,13 +32,15 @@ def record(
     prepared: PreparedCertificate,
     certificate: x509.Certificate,
     requester: Requester,
+    *,
+    profile: str = SUBORDINATE_PROFILE,
 ) -> None:
     """Record the certificate, reserved before or not; the caller commits."""
     certificate_der = certificate.public_bytes(Encoding.DER)
     if root.record_before_signing:
         complete_reserved(connection, root.id, prepared.serial, certificate_der)
     else:
-        _insert(connection, root, prepared, certificate_der, requester)
+        _insert(connection, root, prepared, certificate_der, requester, profile)
 
 
 def _insert(
@@ -40,6 +49,7 @@ def _insert(
     prepared: PreparedCertificate,
     certificate_der: bytes | None,
     requester: Requester,
+    profile: str,
 ) -> None:
     assert root.certificate_id is not None
     public_key_der = prepared.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -49,7 +59,7 @@ def _insert(
         serial=prepared.serial,
         certificate_der=certificate_der,
         issuer_certificate_id=root.certificate_id,
-        profile=SUBORDINATE_PROFILE,
+        profile=profile,
         subject=format_name(prepared.subject),
         names=(),
         not_before=prepared.not_before,

@@ -1,7 +1,8 @@
 """New certificates for CAs that have one: the same key (renew) or another (re-key) (R-CA-045).
 
 Earlier certificates stay: CRLs and OCSP answers for what their key signed still need them. What a subordinate CA's
-chain holds follows a renewed root at once, and a re-keyed root when the subordinate is renewed itself.
+chain holds follows a renewed root at once, and a re-keyed root when the subordinate is renewed itself. The new key of a
+root is linked with the earlier ones (:mod:`cspd.authority.key_links`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from cspd.audit.events import AuditEvent, AuditLog
 from cspd.authority.certification import CACertifier, PreparedCertificate
 from cspd.authority.creation import chain_below, check_usable_root
 from cspd.authority.issued_authorities import record, reserve
+from cspd.authority.key_links import KeyLinkMaking
 from cspd.authority.lifecycle import Move, check_move, lock
 from cspd.authority.organizations import check_administrator
 from cspd.authority.registry import AuthorityRegistry
@@ -53,6 +55,7 @@ class AuthorityRenewal:
         self._certifier = certifier
         self._registry = registry
         self._audit = audit
+        self._links = KeyLinkMaking(database=database, certifier=certifier)
         self._uncancelled = Uncancelled()  # a signature must be recorded although whoever asked has left
 
     async def renew(
@@ -132,6 +135,8 @@ class AuthorityRenewal:
             key_index=key_index,
             created_at=prepared.not_before,
         )
+        is_new_key_of_root = root is None and key_type is not None
+        links = await self._links.make(authority, stored, requester) if is_new_key_of_root else ()
 
         def work(connection: Connection) -> None:
             check_administrator(connection, authority.reference.organization, requester)
@@ -141,6 +146,8 @@ class AuthorityRenewal:
             check_move(lock(connection, authority), Move.RENEW)
             check_unchanged(connection, authority)
             insert_certificate(connection, authority.id, stored)
+            for link in links:
+                link.record(connection, requester)
             changes: dict[str, str] = {"certificate_id": stored.id, "key_reference": str(key)}
             if key_type is not None:
                 changes["key_type"] = key_type.value

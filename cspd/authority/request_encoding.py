@@ -61,13 +61,16 @@ def decode_request(value: Mapping[str, Any]) -> EnrollmentRequest:
     )
 
 
-def digest_of(request: EnrollmentRequest) -> str:
+def digest_of(request: EnrollmentRequest, transaction: str = "") -> str:
     """What two requests of the same client for the same certificate have in common, SHA-256 in hexadecimal.
 
-    The address and the request id, which change from one attempt to the next, do not count.
+    The address and the request id, which change from one attempt to the next, do not count; the ``transaction`` does,
+    in protocols that have such a thing.
     """
     asked = encode_request(request)
     asked["requester"] = [request.requester.protocol, request.requester.identity]
+    if transaction:
+        asked["transaction"] = transaction
     return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 

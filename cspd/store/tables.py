@@ -127,7 +127,7 @@ enrollment_requests = Table(
 enrollment_secrets = Table(
     "enrollment_secrets",
     metadata,
-    Column("reference", String(16), primary_key=True),
+    Column("reference", String(64), primary_key=True),
     Column("purpose", String(16), nullable=False),  # the protocol that takes it
     Column("identity", Text, nullable=False),
     Column("ca", String(33)),  # organization~ca-id; None: any

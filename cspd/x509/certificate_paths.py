@@ -51,12 +51,13 @@ def find_path(
     intermediates: Sequence[x509.Certificate],
     trust_anchors: Sequence[x509.Certificate],
     at: datetime,
-    usage: x509.ObjectIdentifier,
+    usage: x509.ObjectIdentifier | None,
 ) -> tuple[x509.Certificate, ...]:
     """A path from ``certificate``, which comes first, to one of ``trust_anchors``, every link valid at that time.
 
     Checked are signatures, validity, basicConstraints with path length, keyUsage, ``usage`` in an extendedKeyUsage of a
-    CA, and that no critical extension is left unprocessed; not what ``certificate`` itself may be used for.
+    CA, and that no critical extension is left unprocessed; not what ``certificate`` itself may be used for. ``usage``
+    None is for what no extendedKeyUsage is asked for.
     Raises :class:`PathError` with what the last candidate lacked.
     """
     return _Search(intermediates, trust_anchors, at, usage).from_(certificate)
@@ -68,7 +69,7 @@ class _Search:
         intermediates: Sequence[x509.Certificate],
         trust_anchors: Sequence[x509.Certificate],
         at: datetime,
-        usage: x509.ObjectIdentifier,
+        usage: x509.ObjectIdentifier | None,
     ) -> None:
         self._anchors = trust_anchors
         self._issuers = (*trust_anchors, *intermediates)
@@ -125,7 +126,7 @@ def _check_link(certificate: x509.Certificate, at: datetime) -> None:
             raise PathError(f"{name} has the critical extension {extension.oid.dotted_string}, which is not processed")
 
 
-def _check_ca(certificate: x509.Certificate, usage: x509.ObjectIdentifier, *, below: int) -> None:
+def _check_ca(certificate: x509.Certificate, usage: x509.ObjectIdentifier | None, *, below: int) -> None:
     """``below`` is the number of CAs between this one and the first certificate."""
     name = certificate.subject.rfc4514_string()
     extensions = certificate.extensions
@@ -142,7 +143,9 @@ def _check_ca(certificate: x509.Certificate, usage: x509.ObjectIdentifier, *, be
         if isinstance(value, x509.KeyUsage) and not value.key_cert_sign:
             raise PathError(f"{name} may not sign certificates, by its keyUsage")
         # RFC 5280 gives an extendedKeyUsage of a CA no meaning, but everybody reads it so.
-        if isinstance(value, x509.ExtendedKeyUsage) and not (
-            {usage, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(value)
+        if (
+            isinstance(value, x509.ExtendedKeyUsage)
+            and usage is not None
+            and not ({usage, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(value))
         ):
             raise PathError(f"{name} is no CA for this use, by its extendedKeyUsage")

@@ -38,12 +38,21 @@ TRANSACTION_ID_OCTETS = 16
 MIN_NONCE_OCTETS = 16
 
 FIRST_BODIES = frozenset(
-    {BodyType.IR, BodyType.CR, BodyType.KUR, BodyType.P10CR, BodyType.RR, BodyType.GENM, BodyType.NESTED}
+    {
+        BodyType.IR,
+        BodyType.CR,
+        BodyType.KUR,
+        BodyType.P10CR,
+        BodyType.RR,
+        BodyType.CCR,
+        BodyType.GENM,
+        BodyType.NESTED,
+    }
 )
-"""What a client may begin a transaction with (RFC 9483, 4 and 5.2.2)."""
+"""What a client may begin a transaction with (RFC 9483, 4 and 5.2.2; RFC 9810, 5.3.11)."""
 FOLLOW_UP_BODIES = frozenset({BodyType.CERT_CONF, BodyType.POLL_REQ, BodyType.ERROR, BodyType.NESTED})
 """What a client may go on with."""
-_MAY_ASK_IMPLICIT_CONFIRM = frozenset({BodyType.IR, BodyType.CR, BodyType.KUR, BodyType.P10CR})
+_MAY_ASK_IMPLICIT_CONFIRM = frozenset({BodyType.IR, BodyType.CR, BodyType.KUR, BodyType.P10CR, BodyType.CCR})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,16 @@ from cspd.authority.values import CAReference, CertificateRecord
 from cspd.keys.values import PrivateKey
 from cspd.x509.crmf.messages import CertTemplate, EncryptedKey
 from protocols.cmp.mac_algorithms import MACKey
-from protocols.cmp.messages import InfoTypeAndValue, PKIBody, PKIHeader, PKIMessage, RevRepContent, RevReqContent
+from protocols.cmp.messages import (
+    CertRepMessage,
+    CertReqContent,
+    InfoTypeAndValue,
+    PKIBody,
+    PKIHeader,
+    PKIMessage,
+    RevRepContent,
+    RevReqContent,
+)
 from protocols.cmp.protection import ProtectionKind
 
 
@@ -73,8 +82,11 @@ class Sender:
 class Senders(Protocol):
     """Finds out who sent a message."""
 
-    async def authenticate(self, message: PKIMessage, terms: Terms) -> Sender:
+    async def authenticate(self, message: PKIMessage, terms: Terms, *, is_repeated: bool = False) -> Sender:
         """Verify the protection and whoever stands behind it.
+
+        A one-time secret that is used up protects what follows in its transaction, and ``is_repeated``: a message that
+        was answered before.
 
         Raises :class:`protocols.cmp.errors.PKIMessageRejected` (badMessageCheck, signerNotTrusted, badAlg, ...) and
         :class:`cspd.refusals.Unavailable`. A message without protection is badMessageCheck.
@@ -122,6 +134,17 @@ class GeneralMessages(Protocol):
         ...
 
 
+class CrossCertification(Protocol):
+    """Answers ccr."""
+
+    async def answer(self, content: CertReqContent, sender: Sender, terms: Terms, *, request_id: str) -> CertRepMessage:
+        """A certificate for the key of a CA elsewhere (RFC 9810, 5.3.11 and D.6); what was refused is in its status.
+
+        Raises :class:`protocols.cmp.errors.PKIMessageRejected` (badRequest) unless there is exactly one request.
+        """
+        ...
+
+
 class CentralKeys(Protocol):
     """Makes keys for clients (RFC 9483, 4.1.6)."""
 
@@ -144,6 +167,17 @@ class CentralKeys(Protocol):
 class EncryptedCertificates(Protocol):
     """Proof of possession by an encrypted certificate (RFC 9810, 5.2.8.3.2)."""
 
-    async def encrypt(self, certificate_der: bytes) -> EncryptedKey:
-        """The certificate in an EnvelopedData for its own key; raises BadPublicKey for a key that cannot decrypt."""
+    def check(self, public_key_der: bytes, *, pvno: int) -> None:
+        """Raise BadPublicKey for a key that nothing can be encrypted for; to be asked before issuance.
+
+        As :meth:`encrypt` for the rest.
+        """
+        ...
+
+    async def encrypt(self, certificate_der: bytes, *, pvno: int = 3) -> EncryptedKey:
+        """The certificate, encrypted for its own key; raises BadPublicKey for a key that cannot decrypt.
+
+        ``pvno`` is that of the request: a client of version 3 gets an EnvelopedData, and the answer is of
+        version 3 then; one of version 2 knows the EncryptedValue of old alone, which is for RSA.
+        """
         ...

@@ -90,7 +90,7 @@ class Administration:
         self.calls: list[tuple[str, Mapping[str, Any]]] = []
         self.monitor = StillMonitor()
         certificates = Certificates(house.database)
-        core = Core(
+        self.core = core = Core(
             monitoring=build_monitoring(
                 reactor=Clock(),
                 clock=house.clock,

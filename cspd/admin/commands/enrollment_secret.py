@@ -1,12 +1,31 @@
-"""``cspctl enrollment-secret``: secrets that clients of enrollment protocols prove themselves with."""
+"""``cspctl enrollment-secret``: secrets that clients of enrollment protocols prove themselves with.
+
+Protocols that have secrets of their own offer the same commands, :func:`commands_for` one protocol.
+"""
 
 from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
 
 import click
 
 from cspd.admin.invocation import Invocation
 
 _COLUMNS = ("reference", "purpose", "identity", "ca", "profile", "one_time", "state", "expires_at")
+_OPTIONS = (
+    click.option("--ca", help="Only for this CA: ORGANIZATION~ID."),
+    click.option("--profile", help="Only for this profile."),
+    click.option("--lifetime", default="7d", show_default=True, help='A span of time such as "12h".'),
+    click.option("--one-time/--reusable", default=True, show_default=True, help="For one certificate, or any number."),
+    click.option(
+        "--tries", type=click.IntRange(1, 1_000_000), default=10, show_default=True, help="Wrong ones that lock it."
+    ),
+    click.option(
+        "--reference", help="Of a secret that was made elsewhere, which is read from standard input or asked for."
+    ),
+)
 
 
 @click.group("enrollment-secret")
@@ -14,37 +33,20 @@ def enrollment_secret() -> None:
     """Make and revoke secrets of clients."""
 
 
+def _with_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
 @enrollment_secret.command()
 @click.argument("protocol")
 @click.argument("identity")
-@click.option("--ca", help="Only for this CA: ORGANIZATION~ID.")
-@click.option("--profile", help="Only for this profile.")
-@click.option("--lifetime", default="7d", show_default=True, help='A span of time such as "12h".')
-@click.option("--reusable", is_flag=True, help="For any number of certificates, not for one.")
-@click.option("--tries", type=click.IntRange(1, 1000), default=10, show_default=True, help="Wrong ones that lock it.")
+@_with_options
 @click.pass_obj
-def create(
-    invocation: Invocation,
-    protocol: str,
-    identity: str,
-    ca: str | None,
-    profile: str | None,
-    lifetime: str,
-    reusable: bool,
-    tries: int,
-) -> None:
+def create(invocation: Invocation, /, protocol: str, identity: str, **options: Any) -> None:
     """Make a secret of PROTOCOL (est, cmp, scep) for IDENTITY, and show it once."""
-    made = invocation.run(
-        "enrollment-secret-create",
-        purpose=protocol,
-        identity=identity,
-        ca=ca,
-        profile=profile,
-        lifetime=lifetime,
-        one_time=not reusable,
-        tries=tries,
-    )
-    invocation.output.record(made)
+    _create(invocation, protocol, identity, **options)
 
 
 @enrollment_secret.command("list")
@@ -53,8 +55,7 @@ def create(
 @click.pass_obj
 def list_secrets(invocation: Invocation, protocol: str | None, limit: int) -> None:
     """List the secrets that have not expired, the oldest first; never the secret itself."""
-    rows = invocation.run("enrollment-secret-list", purpose=protocol, limit=limit)
-    invocation.output.rows(rows, _COLUMNS, empty="no enrollment secrets")
+    _list(invocation, protocol, limit)
 
 
 @enrollment_secret.command()
@@ -64,3 +65,55 @@ def revoke(invocation: Invocation, reference: str) -> None:
     """Make a secret useless."""
     revoked = invocation.run("enrollment-secret-revoke", reference=reference)
     invocation.output.text("The secret is revoked.", **revoked)
+
+
+def commands_for(protocol: str) -> click.Group:
+    """The group ``secret`` of a protocol: ``create``, ``list`` and ``revoke`` of its own secrets."""
+
+    @click.group("secret")
+    def secret() -> None:
+        """Make and revoke secrets of clients."""
+
+    @secret.command("create")
+    @click.argument("identity")
+    @_with_options
+    @click.pass_obj
+    def create_one(invocation: Invocation, /, identity: str, **options: Any) -> None:
+        """Make a secret for IDENTITY, and show reference number and secret once."""
+        _create(invocation, protocol, identity, **options)
+
+    @secret.command("list")
+    @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+    @click.pass_obj
+    def list_all(invocation: Invocation, limit: int) -> None:
+        """List the secrets that have not expired, the oldest first; never the secret itself."""
+        _list(invocation, protocol, limit)
+
+    secret.add_command(revoke)
+    return secret
+
+
+def _create(invocation: Invocation, protocol: str, identity: str, *, reference: str | None, **options: Any) -> None:
+    secret = None if reference is None else _given_secret()
+    made = invocation.run(
+        "enrollment-secret-create",
+        purpose=protocol,
+        identity=identity,
+        reference=reference,
+        secret=secret,
+        **options,
+    )
+    invocation.output.record(made)
+
+
+def _list(invocation: Invocation, protocol: str | None, limit: int) -> None:
+    rows = invocation.run("enrollment-secret-list", purpose=protocol, limit=limit)
+    invocation.output.rows(rows, _COLUMNS, empty="no enrollment secrets")
+
+
+def _given_secret() -> str:
+    """Never an argument, which others on the machine could see."""
+    if sys.stdin.isatty():
+        typed: str = click.prompt("Secret", hide_input=True, confirmation_prompt=True, err=True)
+        return typed
+    return sys.stdin.readline().rstrip("\r\n")

@@ -6,11 +6,18 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from cspd.admin import views
 from cspd.admin.operations.values import Arguments, Caller, Operation
-from cspd.authentication.secrets import DEFAULT_TRIES, EnrollmentSecret, EnrollmentSecrets
+from cspd.authentication.secrets import (
+    DEFAULT_TRIES,
+    MAX_REFERENCE,
+    MAX_SECRET,
+    EnrollmentSecret,
+    EnrollmentSecrets,
+    GivenSecret,
+)
 from cspd.authority.interfaces import Authorities
 from cspd.authority.values import CAReference
 from cspd.config.values import parse_duration
@@ -21,7 +28,7 @@ MAX_LISTED = 1000
 class SecretToCreate(Arguments):
     """What a new secret is for."""
 
-    purpose: str = Field(pattern=r"^[a-z][a-z0-9]{0,15}$")
+    purpose: str = Field(pattern=r"^[a-z][a-z0-9-]{0,15}$")
     """The protocol that takes it."""
     identity: str = Field(min_length=1, max_length=200)
     ca: str | None = Field(default=None, max_length=40)
@@ -32,7 +39,23 @@ class SecretToCreate(Arguments):
         Field(ge=timedelta(minutes=1), le=timedelta(days=3660)),
     ] = timedelta(days=7)
     one_time: bool = True
-    tries: int = Field(default=DEFAULT_TRIES, ge=1, le=1000)
+    tries: int = Field(default=DEFAULT_TRIES, ge=1, le=1_000_000)
+    reference: str | None = Field(default=None, max_length=MAX_REFERENCE)
+    """With ``secret``: of a secret that was made elsewhere."""
+    secret: str | None = Field(default=None, max_length=MAX_SECRET, repr=False)
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> SecretToCreate:
+        if (self.reference is None) != (self.secret is None):
+            raise ValueError("reference and secret are given together, or neither")
+        return self
+
+    @property
+    def given(self) -> GivenSecret | None:
+        """The secret that was made elsewhere; raises Malformed."""
+        if self.reference is None or self.secret is None:
+            return None
+        return GivenSecret(self.reference, self.secret)
 
 
 class SecretFilter(Arguments):
@@ -64,7 +87,7 @@ class EnrollmentSecretOperations:
         )
 
     async def create(self, arguments: SecretToCreate, caller: Caller) -> Any:
-        """The reference number and the secret, which nobody is shown again."""
+        """The reference number and the secret, unless it was given; nobody is shown it again."""
         ca = None if arguments.ca is None else CAReference.parse(arguments.ca)
         if ca is not None:
             await self._authorities.get(ca)
@@ -77,8 +100,10 @@ class EnrollmentSecretOperations:
             profile=arguments.profile,
             one_time=arguments.one_time,
             tries=arguments.tries,
+            given=arguments.given,
         )
-        return {**_view(new.terms), "secret": new.secret}
+        shown = {} if arguments.secret is not None else {"secret": new.secret}
+        return {**_view(new.terms), **shown}
 
     async def list(self, arguments: SecretFilter, caller: Caller) -> Any:
         """The oldest first."""

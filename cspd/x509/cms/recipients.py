@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -64,6 +65,8 @@ class KeyTransport:
     certificate: x509.Certificate | None = None
     """Names the recipient by issuer and serial number; None: by the identifier of the key."""
     oaep: bool = False
+    key_identifier: bytes | None = None
+    """What names the key where there is no ``certificate``; None: what this server makes of it."""
 
     def wrap(self, content_key: bytes, random_bytes: RandomBytes) -> bytes:
         """See :class:`Recipient`; the library makes the random octets of the padding itself."""
@@ -73,7 +76,8 @@ class KeyTransport:
         else:
             scheme, algorithm = padding.PKCS1v15(), tlv.sequence(tlv.object_identifier(RSAES_PKCS1), tlv.NULL)
         if self.certificate is None:
-            version, rid = _KTRI_BY_KEY, tlv.element(0x80, subject_key_identifier(self.public_key))
+            identifier = self.key_identifier or subject_key_identifier(self.public_key)
+            version, rid = _KTRI_BY_KEY, tlv.element(0x80, identifier)
         else:
             version, rid = (
                 _KTRI_BY_NAME,
@@ -90,6 +94,8 @@ class KeyAgreement:
     public_key: ec.EllipticCurvePublicKey
     certificate: x509.Certificate | None = None
     """As at :class:`KeyTransport`."""
+    key_identifier: bytes | None = None
+    """As at :class:`KeyTransport`."""
 
     def wrap(self, content_key: bytes, random_bytes: RandomBytes) -> bytes:
         """See :class:`Recipient`; the library makes the ephemeral key itself."""
@@ -102,8 +108,8 @@ class KeyAgreement:
             tlv.BIT_STRING, b"\x00" + point
         )
         if self.certificate is None:
-            identifier = tlv.element(tlv.OCTET_STRING, subject_key_identifier(self.public_key))
-            rid = tlv.element(_CONTEXT_0, identifier)
+            identifier = self.key_identifier or subject_key_identifier(self.public_key)
+            rid = tlv.element(_CONTEXT_0, tlv.element(tlv.OCTET_STRING, identifier))
         else:
             rid = _issuer_and_serial_number(self.certificate)
         encrypted = tlv.element(tlv.OCTET_STRING, aes_key_wrap(key, content_key))
@@ -159,14 +165,48 @@ class Password:
         )
 
 
-def recipient_of(certificate: x509.Certificate, *, oaep: bool = False) -> KeyTransport | KeyAgreement:
-    """The holder of a certificate's key; raises :class:`CMSError` for a key that cannot be encrypted to."""
-    public_key = certificate.public_key()
+def recipient_of(
+    certificate: x509.Certificate, *, oaep: bool = False, by_key_identifier: bool = False
+) -> KeyTransport | KeyAgreement:
+    """The holder of a certificate's key; raises :class:`CMSError` for a key that cannot be encrypted to.
+
+    ``by_key_identifier`` names the recipient by the subjectKeyIdentifier of the certificate, if it has one (RFC 9483,
+    4.1.6); otherwise issuer and serial number do.
+    """
+    try:
+        public_key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise CMSError("the key of the certificate cannot be read") from error
+    identifier = _key_identifier_of(certificate) if by_key_identifier else None
+    named = certificate if identifier is None else None
     if isinstance(public_key, rsa.RSAPublicKey):
-        return KeyTransport(public_key, certificate, oaep)
+        return KeyTransport(public_key, named, oaep, identifier)
     if isinstance(public_key, ec.EllipticCurvePublicKey):
-        return KeyAgreement(public_key, certificate)
+        return KeyAgreement(public_key, named, identifier)
     raise CMSError(f"nothing can be encrypted for a {type(public_key).__name__}")
+
+
+def may_receive_keys(certificate: x509.Certificate) -> bool:
+    """Whether a keyUsage, if there is one, allows that keys are encrypted for the certificate's key.
+
+    keyEncipherment for RSA, keyAgreement for elliptic curves (RFC 5280, 4.2.1.3).
+    """
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return True
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return False
+    if isinstance(certificate.public_key(), ec.EllipticCurvePublicKey):
+        return usage.key_agreement
+    return usage.key_encipherment
+
+
+def _key_identifier_of(certificate: x509.Certificate) -> bytes | None:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    except (x509.ExtensionNotFound, ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return None
 
 
 def agreed_key(shared_secret: bytes, wrap_algorithm_der: bytes, octets: int, ukm: bytes | None = None) -> bytes:

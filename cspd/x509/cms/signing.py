@@ -20,6 +20,7 @@ from cspd.x509.cms.signed import encode_attributes, encode_content_info
 from cspd.x509.cms.values import CONTENT_TYPE, DATA, MESSAGE_DIGEST, SIGNED_DATA, SIGNING_TIME
 
 _CONTEXT_0 = 0xA0
+_KEY_IDENTIFIER = 0x80
 _VERSION_1, _VERSION_3 = tlv.integer(1), tlv.integer(3)
 _DIGESTS = {
     "sha1": "1.3.14.3.2.26",
@@ -34,15 +35,29 @@ _UTC_TIME_ENDS = 2050  # RFC 5652, 11.3
 class SignedDataBuilder:
     """Builds messages of one signer; what they have in common is made once."""
 
-    def __init__(self, certificate_der: bytes, digest: hashes.HashAlgorithm, signature_algorithm_der: bytes) -> None:
-        """``certificate_der`` is the signer's. ``digest`` is SHA-512 for EdDSA and ML-DSA (RFC 8419, RFC 9882)."""
+    def __init__(
+        self,
+        certificate_der: bytes,
+        digest: hashes.HashAlgorithm,
+        signature_algorithm_der: bytes,
+        *,
+        key_identifier: bytes | None = None,
+    ) -> None:
+        """``certificate_der`` is the signer's. ``digest`` is SHA-512 for EdDSA and ML-DSA (RFC 8419, RFC 9882).
+
+        ``key_identifier`` is the subjectKeyIdentifier of the certificate for messages that name the signer by it; None:
+        they name it by issuer and serial number.
+        """
         self._certificate_der = certificate_der
         self._digest = digest
         # Parameters of SHA-1 are NULL as everybody wrote them then; SHA-2 has none (RFC 5754, 2).
         parameters = tlv.NULL if digest.name == "sha1" else b""
         self._digest_der = tlv.sequence(tlv.object_identifier(_DIGESTS[digest.name]), parameters)
         self._signature_algorithm_der = signature_algorithm_der
-        self._sid = fields_of(certificate_der).issuer_and_serial_number
+        if key_identifier is None:
+            self._signer_version, self._sid = _VERSION_1, fields_of(certificate_der).issuer_and_serial_number
+        else:
+            self._signer_version, self._sid = _VERSION_3, tlv.element(_KEY_IDENTIFIER, key_identifier)
 
     def signed_attributes(
         self,
@@ -73,8 +88,38 @@ class SignedDataBuilder:
         certificates_der: Iterable[bytes] = (),
     ) -> bytes:
         """The whole ContentInfo, DER; the signer's certificate and ``certificates_der`` go with it."""
+        certificates = sorted({self._certificate_der, *certificates_der})
+        return encode_content_info(
+            SIGNED_DATA,
+            self._signed_data(content_type, content, signed_attributes_der, signature, certificates),
+        )
+
+    def signed_data(
+        self,
+        content_type: str,
+        content: bytes,
+        signed_attributes_der: bytes,
+        signature: bytes,
+        certificates_der: Iterable[bytes] = (),
+    ) -> bytes:
+        """The bare SignedData, as it is enveloped in another message; the signer's certificate goes first in it.
+
+        RFC 9483, 4.1.6 asks for that order. It is not the one of DER, which nothing asks of certificates (RFC 5652,
+        5.1 lets them be BER).
+        """
+        certificates = dict.fromkeys((self._certificate_der, *certificates_der))
+        return self._signed_data(content_type, content, signed_attributes_der, signature, certificates)
+
+    def _signed_data(
+        self,
+        content_type: str,
+        content: bytes,
+        signed_attributes_der: bytes,
+        signature: bytes,
+        certificates_der: Iterable[bytes],
+    ) -> bytes:
         signer_info = tlv.sequence(
-            _VERSION_1,
+            self._signer_version,
             self._sid,
             self._digest_der,
             bytes((_CONTEXT_0,)) + signed_attributes_der[1:],
@@ -84,14 +129,14 @@ class SignedDataBuilder:
         encapsulated = tlv.sequence(
             tlv.object_identifier(content_type), tlv.element(_CONTEXT_0, tlv.element(tlv.OCTET_STRING, content))
         )
-        signed_data = tlv.sequence(
-            _VERSION_1 if content_type == DATA else _VERSION_3,
+        is_version_1 = content_type == DATA and self._signer_version == _VERSION_1
+        return tlv.sequence(
+            _VERSION_1 if is_version_1 else _VERSION_3,
             tlv.element(tlv.SET, self._digest_der),
             encapsulated,
-            tlv.element(_CONTEXT_0, b"".join(sorted({self._certificate_der, *certificates_der}))),
+            tlv.element(_CONTEXT_0, b"".join(certificates_der)),
             tlv.element(tlv.SET, signer_info),
         )
-        return encode_content_info(SIGNED_DATA, signed_data)
 
 
 def _time(moment: datetime) -> bytes:

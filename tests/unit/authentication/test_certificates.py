@@ -59,7 +59,7 @@ def test_a_client_is_its_subject_and_its_path(door: Door) -> None:
     ("sent", "detail"),
     [
         (lambda: (DEVICE,), "no certificate of the issuer is known"),
-        (lambda: (make("device", ISSUING, usage=SERVER_AUTH, now=NOW), ISSUING), "not for clients"),
+        (lambda: (make("device", ISSUING, usage=SERVER_AUTH, now=NOW), ISSUING), "not for this use"),
         (lambda: (make("device", ISSUING, usage=CLIENT_AUTH, days=(-9, -1), now=NOW), ISSUING), "is not valid at"),
         (lambda: (make("device", usage=CLIENT_AUTH, now=NOW),), "no certificate of the issuer is known"),
         (lambda: (make("evil", DEVICE, usage=CLIENT_AUTH, now=NOW), DEVICE, ISSUING), "is no CA"),

@@ -22,7 +22,12 @@ from tests.unit.config.installations import write_tls
 
 REFERENCE = Path(__file__).resolve().parents[3] / "conf" / "cspd.toml"
 _OPTIONAL = re.compile(r"#([a-z_0-9]+ = .*|\[.*\])")
-_EXAMPLES = {"protocols.acme.profiles", "protocols.est.users", "protocols.tsp.issuers.ca_chain"}
+_EXAMPLES = {
+    "protocols.acme.profiles",
+    "protocols.est.users",
+    "protocols.tsp.issuers.ca_chain",
+    "protocols.cmp.registration_authorities.cas",
+}
 
 
 def everything_set() -> dict[str, Any]:
@@ -80,7 +85,7 @@ def test_reference_configuration_loads(tmp_path: Path) -> None:
     write_pem(tmp_path / "tsa-ca.pem", tsa.issuing.certificate)
     write_pem(tmp_path / "tsa-root.pem", tsa.root.certificate)
     configuration = load_configuration(tmp_path / "cspd.toml", environment={}, clock=FrozenClock())
-    assert sorted(configuration.protocols) == ["acme", "est", "monitoring", "ocsp", "repository", "tsp"]
+    assert sorted(configuration.protocols) == ["acme", "cmp", "est", "monitoring", "ocsp", "repository", "tsp"]
     assert [warning.key for warning in configuration.warnings] == [("keys", "software")]
 
 
