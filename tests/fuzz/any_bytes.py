@@ -62,7 +62,7 @@ from protocols.cmp.messages import (
 from protocols.cmp.protection import ProtectionKind, protection_kind, verify_mac, verify_message_signature
 from protocols.est.cmc_errors import CMCFailure
 from protocols.est.cmc_requests import ReadRequest, read_tagged_request
-from protocols.est.codec import decode_authorization, decode_request, decode_revocation_reason
+from protocols.est.codec import decode_authorization, decode_request, decode_revocation_form
 
 AnyBytes = Callable[[bytes], None]
 
@@ -83,7 +83,7 @@ def est_body(data: bytes) -> None:
             assert format_name(request.subject).isprintable()
             assert all(describe(name).isprintable() for name in request.subject_alt_names)
     with suppress(Malformed):
-        assert decode_revocation_reason(data).isascii()
+        assert decode_revocation_form(data).reason.isascii()
     with suppress(Malformed):
         decode_authorization(data.decode("latin-1"))
     with suppress(Malformed):
