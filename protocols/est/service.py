@@ -40,6 +40,7 @@ from cspd.refusals import (
     NotFound,
     Refused,
 )
+from cspd.x509.certificate_paths import UNREADABLE
 from cspd.x509.csr import (
     CHALLENGE_PASSWORD,
     EST_IDENTITY_LINKING,
@@ -276,7 +277,11 @@ def _both(first: Recorded | None, second: Recorded | None) -> Recorded | None:
 
 
 def _serial_of(certificate_der: bytes | None) -> int | None:
-    return None if certificate_der is None else x509.load_der_x509_certificate(certificate_der).serial_number
+    """None too for a certificate that OpenSSL has let through and that cannot be read here."""
+    try:
+        return None if certificate_der is None else x509.load_der_x509_certificate(certificate_der).serial_number
+    except UNREADABLE:
+        return None
 
 
 def _read(csr_der: bytes, *, check_signature: bool = True) -> CertificationRequest:

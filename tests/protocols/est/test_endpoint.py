@@ -99,6 +99,7 @@ def test_the_first_attempt_is_asked_for_a_password_and_is_no_failure(tmp_path: P
         response = world.ask(operation, world.csr())
     assert response.status == 401
     assert header(response, b"www-authenticate") == b'Basic realm="cspd EST", charset="UTF-8"'
+    assert response.body == b"", "Bouncy Castle would stumble over one"
     assert not [each for each in events if each["log_level"] >= LogLevel.info]
     assert not world.house.audited("certificate-refused")
 
@@ -145,8 +146,9 @@ def test_bad_requests_get_their_status_and_a_sentence(world: World, name: str) -
     changes, status = BAD[name]
     response = world.ask("simpleenroll", **{"body": world.csr(), "user": ALICE_S, **changes})
     assert response.status == status
-    assert header(response, b"content-type") == b"text/plain; charset=utf-8"
-    assert response.body.decode().strip()
+    if status != 401:
+        assert header(response, b"content-type") == b"text/plain; charset=utf-8"
+        assert response.body.decode().strip()
     assert not world.house.audited("certificate-issued")
 
 

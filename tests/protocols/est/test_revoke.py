@@ -49,6 +49,7 @@ def test_a_user_revokes_nothing_else(world: World) -> None:
     assert revoke(world, "serial=abcdef") == 404
     assert revoke(world, f"serial={serial:x}", user=None) == 401
     assert revoke(world, f"serial={serial:x}", user="alice:wrong") == 401
+    assert revoke(world, "serial=abcdef", certificate=b"\x30\x00") == 404
     assert revoke(world, f"serial={serial:x}&reason=cACompromise") == 400
     assert world.house.changes == []
 
