@@ -185,14 +185,15 @@ class EnrollmentSecrets:
     async def find(self, purpose: str, reference: str, *, even_used: bool = False) -> FoundSecret:
         """The usable secret of that reference; raises Unauthorized, and Unavailable if it cannot be decrypted.
 
-        ``even_used`` finds a one-time secret that was used too: for messages that go on with what it was used for.
+        ``even_used`` finds a one-time secret that was used too: for a client that goes on with what it used it for, or
+        asks for that again. It is not to be used again, and :meth:`use` and :meth:`use_for_request` see to that.
         """
         row = await self._row(reference)
         if row is None:
             raise Unauthorized(NOT_PROVED)
         terms = _terms(row)
-        is_usable = terms.state == "usable" or (even_used and terms.state == "used")
-        if terms.purpose != purpose or not is_usable or terms.expires_at <= self._clock.now():
+        counts = terms.state == "usable" or (even_used and terms.state == "used")
+        if terms.purpose != purpose or not counts or terms.expires_at <= self._clock.now():
             raise Unauthorized(NOT_PROVED, detail=f"enrollment secret {terms.reference} is {terms.state}")
         if self._master_key is None:
             raise Unavailable("enrollment secrets cannot be read", detail="conf has no [keys.software]")
@@ -202,10 +203,10 @@ class EnrollmentSecrets:
             raise Unavailable("enrollment secrets cannot be read", detail=str(error)) from error
         return FoundSecret(terms=terms, secret=secret)
 
-    async def check(self, purpose: str, reference: str, secret: str) -> EnrollmentSecret:
+    async def check(self, purpose: str, reference: str, secret: str, *, even_used: bool = False) -> EnrollmentSecret:
         """The terms of a secret that somebody sent; a wrong one is counted. Raises as :meth:`find`."""
         given = sha256(secret[:MAX_SECRET].encode("utf-8", "surrogatepass")).digest()
-        found = await self.find(purpose, reference)
+        found = await self.find(purpose, reference, even_used=even_used)
         if not compare_digest(given, sha256(found.secret).digest()):
             await self.failed(found.terms.reference)
             raise Unauthorized(NOT_PROVED)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import grp
 import pwd
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
 from pydantic import BaseModel
 from sqlalchemy import make_url
 
 from cspd.config.configuration import EnabledProtocol
 from cspd.config.files import Tree
-from cspd.config.inspection import Inspected
+from cspd.config.inspection import Inspected, Inspection
 from cspd.config.problems import KeyPath, Problem
 from cspd.config.secrets import Secrets, SecretUnavailable, looser_than
 from cspd.config.sentences import nearest_name
@@ -24,6 +25,7 @@ from cspd.http.config import ListenerConfig, TLSConfig
 from cspd.http.hostnames import names_of, unmatched
 from cspd.http.tls import ServerTLS, TLSProblems, load_credentials
 from cspd.plugin import ProtocolDeclaration
+from cspd.x509.certificate_paths import UNREADABLE
 
 CONF_MODE = 0o640  # R-PLAT-126
 SECRET_MODE = 0o600
@@ -96,7 +98,29 @@ def _inspect_protocols(draft: Draft, findings: Findings) -> list[tuple[str, Prob
         findings.problems += [_at_home(draft, name, each) for each in inspection.problems]
         findings.warnings += [_at_home(draft, name, each) for each in inspection.warnings]
         insecurities += [(insecure, _at_home(draft, name, each)) for insecure, each in inspection.insecurities]
+        findings.warnings += _strangers_to_tls(draft, name, inspection)
     return insecurities
+
+
+def _strangers_to_tls(draft: Draft, name: str, inspection: Inspection) -> Iterator[Problem]:
+    """CAs that a protocol trusts, and no listener of its does: their clients fail before the protocol hears of them."""
+    known: set[x509.Certificate] = set()
+    for listener in draft.listeners.values():
+        if name in listener.protocols and listener.tls is not None:
+            for file in listener.tls.client_trust_files:
+                known.update(_certificates_in(draft.folder / file))
+    for key, file in inspection.client_trust:
+        if set(_certificates_in(draft.folder / file)) - known:
+            what = f'has CAs whose clients no listener of "{name}" lets through TLS'
+            yield draft.tree.problem(("protocols", name, *key), what, "Add the file to client_trust of the listener")
+
+
+def _certificates_in(file: Path) -> Sequence[x509.Certificate]:
+    """None for a file that cannot be read, which is a problem of its own."""
+    try:
+        return x509.load_pem_x509_certificates(file.read_bytes())
+    except (OSError, *UNREADABLE):
+        return ()
 
 
 def _at_home(draft: Draft, name: str, found: Problem) -> Problem:
@@ -179,9 +203,12 @@ def _tls_files(draft: Draft) -> Iterator[Problem]:
 
 def _tls_key(tls: TLSConfig, file: str, folder: Path) -> str:
     """Which key of ``[listeners.NAME.tls]`` a problem is about."""
-    for key in ("key", "client_trust", "certificate"):
-        value = getattr(tls, key)
-        if value is not None and file in (value, str(folder / value)):
+    for key, files in (
+        ("key", (tls.key,)),
+        ("client_trust", tls.client_trust_files),
+        ("certificate", (tls.certificate,)),
+    ):
+        if any(each is not None and file in (each, str(folder / each)) for each in files):
             return key
     return "ciphers" if file == "ciphers" else "certificate"
 

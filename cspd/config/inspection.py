@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from cspd.config.model import Insecure
-from cspd.config.problems import Problem
+from cspd.config.problems import KeyPath, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,8 @@ class Inspection:
     warnings: Sequence[Problem] = ()
     insecurities: Sequence[tuple[Insecure, Problem]] = ()
     """What production refuses unless ``server.allow_insecure`` names it."""
+    client_trust: Sequence[tuple[KeyPath, str]] = ()
+    """PEM files of CAs whose clients its listeners should let through TLS, and the keys that name them."""
 
 
 @runtime_checkable

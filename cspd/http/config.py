@@ -81,12 +81,18 @@ class TLSConfig(Section):
     ciphers: str | None = None
     """Suites up to TLS 1.2 in OpenSSL's notation; by default those with forward secrecy and AEAD."""
     client_certificates: ClientCertificates = ClientCertificates.NONE
-    client_trust: str | None = None
-    """A PEM file of the CAs that client certificates are verified against."""
+    client_trust: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """A PEM file of the CAs that client certificates are verified against, or several."""
     host_names: tuple[str, ...] = ()
     """Names or IP addresses that clients use; the certificate has to be for each of them."""
     expiry_warning: Duration = timedelta(days=30)
     """How long before the certificate's end the warnings begin."""
+
+    @property
+    def client_trust_files(self) -> tuple[str, ...]:
+        """The files of ``client_trust``."""
+        trust = self.client_trust
+        return (trust,) if isinstance(trust, str) else trust or ()
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

@@ -187,14 +187,15 @@ def _context(credentials: Credentials, config: TLSConfig, directory: Path) -> SS
         context.check_privatekey()
     except SSL.Error as error:
         raise TLSProblems([TLSProblem(config.certificate or "self-signed", f"OpenSSL refuses it: {error}")]) from error
-    if config.client_trust is not None:
-        _verify_clients(context, config, directory / config.client_trust)
+    if config.client_trust_files:
+        _verify_clients(context, config, directory)
     return context
 
 
-def _verify_clients(context: SSL.Context, config: TLSConfig, file: Path) -> None:
+def _verify_clients(context: SSL.Context, config: TLSConfig, directory: Path) -> None:
     problems: list[TLSProblem] = []
-    anchors = _read_certificates(file, problems)
+    read = (_read_certificates(directory / file, problems) for file in config.client_trust_files)
+    anchors = dict.fromkeys(anchor for each in read for anchor in each)
     if problems:
         raise TLSProblems(problems)
     store = context.get_cert_store()

@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import AttributeOID
 
 from cspd.x509.extensions import MAX_EXTENSIONS
 from cspd.x509.public_keys import PublicKeyError
@@ -23,6 +22,10 @@ MAX_CSR = 32 * 1024
 """Octets; an ML-DSA-87 request has 7.5 thousand and its names beside it."""
 MAX_NAMES = 250
 """Values of subjectAltName, and attributes of the subject."""
+
+CHALLENGE_PASSWORD = "1.2.840.113549.1.9.7"  # noqa: S105  # an object identifier
+OTP_CHALLENGE = "1.2.840.113549.1.9.16.2.56"
+EST_IDENTITY_LINKING = "1.2.840.113549.1.9.16.2.58"
 
 _SUBJECT_ALT_NAME = x509.SubjectAlternativeName.oid
 _EXTENSION_REQUESTS = ("1.2.840.113549.1.9.14", "1.3.6.1.4.1.311.2.1.14")
@@ -56,6 +59,11 @@ class CertificationRequest:
     extensions: tuple[x509.Extension[x509.ExtensionType], ...] = ()
     """The other requested extensions, keyUsage and extendedKeyUsage among them."""
     challenge_password: str | None = field(default=None, repr=False)
+    """RFC 2985, 5.4.1."""
+    otp_challenge: str | None = field(default=None, repr=False)
+    """A one-time password (RFC 7894, 3.1)."""
+    est_identity_linking: str | None = field(default=None, repr=False)
+    """What ties the request to a TLS connection (RFC 7894, 3.3)."""
     attribute_types: frozenset[str] = frozenset()
     """The object identifiers of its attributes, dotted."""
 
@@ -98,7 +106,9 @@ def parse_csr(csr_der: bytes, *, check_signature: bool = True) -> CertificationR
         public_key_der=public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
         subject_alt_names=names,
         extensions=others,
-        challenge_password=_challenge_password(attributes),
+        challenge_password=_text_of(attributes, CHALLENGE_PASSWORD),
+        otp_challenge=_text_of(attributes, OTP_CHALLENGE),
+        est_identity_linking=_text_of(attributes, EST_IDENTITY_LINKING),
         attribute_types=frozenset(attribute_types),
     )
 
@@ -179,10 +189,10 @@ def _attribute_types(csr: x509.CertificateSigningRequest, attributes: Iterable[x
         raise CSRError(f"not a certification request: {error}") from error
 
 
-def _challenge_password(attributes: Iterable[x509.Attribute]) -> str | None:
-    """The password (RFC 2985, 5.4.1), or None where there is none; text of another encoding counts as none."""
+def _text_of(attributes: Iterable[x509.Attribute], oid: str) -> str | None:
+    """The value of an attribute of text, or None where there is none; text of another encoding counts as none."""
     for attribute in attributes:
-        if attribute.oid == AttributeOID.CHALLENGE_PASSWORD:
+        if attribute.oid.dotted_string == oid:
             try:
                 return str(attribute.value, "utf-8")
             except UnicodeDecodeError:

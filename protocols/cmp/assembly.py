@@ -81,6 +81,7 @@ def assemble(configuration: CMPConfig, services: Services, *, macs: SigningPool,
             authorities=services.authorities, profiles=services.profiles, client_keys=client_keys
         ),
         rules=rules,
+        profiles=services.profiles,
     )
     service = CMPService(
         clock=services.clock,

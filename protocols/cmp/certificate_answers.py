@@ -149,10 +149,9 @@ def _general_info(transaction: Transaction | None, responses: Sequence[CertRespo
         each.certified_key_pair is not None for each in responses
     ):
         return ()
-    if transaction is None or transaction.implicit_confirm:  # none is kept where all count as confirmed
-        return (info_types.implicit_confirm(),)
+    assert transaction is not None
     if transaction.confirm_until is None:
-        return ()
+        return (info_types.implicit_confirm(),)
     return (info_types.confirm_wait_time(transaction.confirm_until),)
 
 

@@ -9,12 +9,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from cspd.authority.crmf_requests import enrollment_request
 from cspd.authority.interfaces import Authorities, CertificateStore
+from cspd.authority.profile_values import Profile, ProfileCategory
 from cspd.authority.requests import read_request
 from cspd.authority.values import CertificateRecord, CertificateState, EnrollmentRequest
 from cspd.keys.values import PrivateKey
 from cspd.refusals import Forbidden, NotFound
 from cspd.x509.crmf.messages import CertReqMsg
 from protocols.cmp.algorithm_rules import AlgorithmRules
+from protocols.cmp.ca_certificates import check_may_certify_authorities
 from protocols.cmp.errors import PKIMessageRejected
 from protocols.cmp.interfaces import CentralKeys
 from protocols.cmp.messages import BodyType, CertificationRequest, CertReqContent, PKIBody
@@ -67,18 +69,24 @@ class CertificateRequests:
         possession: Possession,
         central_keys: CentralKeys,
         rules: Mapping[str, AlgorithmRules],
+        profiles: Mapping[str, Profile],
     ) -> None:
         self._authorities = authorities
         self._certificates = certificates
         self._possession = possession
         self._central_keys = central_keys
         self._rules = rules
+        self._profiles = profiles
 
     async def read(self, turn: Turn, cert_req_id: int) -> AskedFor:
         """One request of a message.
 
         Raises refusals and :class:`protocols.cmp.errors.PKIMessageRejected`, which are of this request alone.
         """
+        profile = self._profiles.get(turn.terms.profile)
+        if profile is not None and profile.category is ProfileCategory.EXTERNAL_SUBORDINATE:
+            is_vouched_for = turn.registration_authority is not None
+            check_may_certify_authorities(turn.sender, turn.terms, is_vouched_for=is_vouched_for)
         asked = await self._read(turn, cert_req_id)
         self._rules[turn.terms.rules].check_requested_key(read_request(asked.request).public_key)
         return asked

@@ -112,8 +112,9 @@ class Certification:
         except (Refused, PKIMessageRejected) as refusal:
             if isinstance(refusal, Conflict) and refusal.refusal_code == rows.MOVED:
                 return await self._answered_meanwhile(turn, cert_req_id)
-            self._log.info(
-                "CMP request {request_id} for a certificate was refused: {reason}",
+            self._log.warn(
+                "a certificate of CMP message {request_id} was refused: {reason}",
+                event="cmp-refused",
                 request_id=turn.requester.request_id,
                 reason=str(refusal),
                 code=refusal_of(refusal)[0].name,
@@ -146,7 +147,7 @@ class Certification:
             kept=request,
             issued=issued,
             asked=asked.request,
-            transaction=begun if self._rules.limit else None,
+            transaction=begun,
         )
 
     async def _wait(self, turn: Turn, asked: AskedFor, begun: Transaction, request: CertifiedRequest) -> Outcome:
@@ -156,8 +157,11 @@ class Certification:
         terms = approval_terms(turn.terms)
         waiting = replace(begun, expires_at=begun.created_at + terms.lifetime - min(_MARGIN, terms.lifetime / 10))
         use = None if turn.sender.secret is None else self._secrets.use_for_request(turn.sender.secret)
+        is_kept = False
 
         def keep(connection: Connection, request_id: str) -> None:
+            nonlocal is_kept
+            is_kept = True
             rows.add(connection, waiting, replace(request, request_id=request_id))
             if use is not None:
                 use(connection, request_id)
@@ -168,8 +172,9 @@ class Certification:
             kept_with=keep,
             transaction=f"{turn.endpoint} {turn.transaction_id.hex()} {request.cert_req_id}",
         )
-        request_id = outcome.request_id if isinstance(outcome, Pending) else None
-        kept = replace(request, request_id=request_id)
+        if not is_kept or not isinstance(outcome, Pending):
+            raise Conflict("the transactionID is in use", code=rows.MOVED)
+        kept = replace(request, request_id=outcome.request_id)
         return Outcome(cert_req_id=request.cert_req_id, kept=kept, transaction=waiting)
 
     async def _transaction(self, turn: Turn, asked: AskedFor) -> Transaction:

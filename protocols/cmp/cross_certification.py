@@ -21,6 +21,7 @@ from cspd.refusals import BadProofOfPossession, BadPublicKey, Forbidden, Refused
 from cspd.x509.crmf.messages import CertReqMsg, CertTemplate, RAVerified
 from cspd.x509.crmf.possession import ProofOfPossessionError, verify_signature_popo
 from cspd.x509.public_keys import PublicKeyError
+from protocols.cmp.ca_certificates import check_may_certify_authorities
 from protocols.cmp.errors import PKIMessageRejected, status_info
 from protocols.cmp.interfaces import Sender, Terms
 from protocols.cmp.messages import CertifiedKeyPair, CertRepMessage, CertReqContent, CertResponse
@@ -66,7 +67,7 @@ class CrossCertificationService:
     async def _issue(self, message: CertReqMsg, sender: Sender, terms: Terms, request_id: str) -> Issued:
         authority = await self._authorities.get(terms.ca)
         self._check_profile(authority, terms)
-        _check_sender(sender, terms)
+        check_may_certify_authorities(sender, terms)
         template = message.cert_req.cert_template
         _check_issuer(template, authority)
         _check_possession(message, sender)
@@ -93,13 +94,6 @@ def _check_issuer(template: CertTemplate, authority: Authority) -> None:
     """The NULL-DN leaves it to us."""
     if template.issuer is not None and template.issuer.rdns and template.issuer != authority.subject:
         raise PKIMessageRejected(PKIFailureInfo.WRONG_AUTHORITY, "the issuer is not this CA")
-
-
-def _check_sender(sender: Sender, terms: Terms) -> None:
-    if sender.is_registration_authority:
-        return
-    if sender.secret is None or sender.secret.profile != terms.profile:
-        raise Forbidden("a CA is certified for a registration authority, or by a secret that was made for its profile")
 
 
 def _check_possession(message: CertReqMsg, sender: Sender) -> None:

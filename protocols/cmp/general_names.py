@@ -6,6 +6,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from cspd.x509 import tlv
+from cspd.x509.certificate_paths import UNREADABLE
 from protocols.cmp.messages import PKIHeader
 
 _DIRECTORY_NAME = 0xA4
@@ -21,7 +22,7 @@ def subject_of(general_name_der: bytes) -> x509.Name | None:
     try:
         start, end = tlv.read_only(general_name_der, 0, len(general_name_der), _DIRECTORY_NAME)
         return x509.Name.from_bytes(general_name_der[start:end])
-    except ValueError:
+    except UNREADABLE:
         return None
 
 

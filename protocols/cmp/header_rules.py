@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from cspd.x509 import tlv
+from cspd.x509.certificate_paths import UNREADABLE
 from cspd.x509.crmf.messages import EncryptedKey
 from protocols.cmp import info_types
 from protocols.cmp.errors import PKIMessageRejected
@@ -51,7 +52,7 @@ FIRST_BODIES = frozenset(
 """What a client may begin a transaction with (RFC 9483, 4 and 5.2.2; RFC 9810, 5.3.11)."""
 FOLLOW_UP_BODIES = frozenset({BodyType.CERT_CONF, BodyType.POLL_REQ, BodyType.ERROR, BodyType.NESTED})
 """What a client may go on with."""
-_MAY_ASK_IMPLICIT_CONFIRM = frozenset({BodyType.IR, BodyType.CR, BodyType.KUR, BodyType.P10CR})
+_MAY_ASK_IMPLICIT_CONFIRM = frozenset({BodyType.IR, BodyType.CR, BodyType.KUR, BodyType.P10CR, BodyType.CCR})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +206,7 @@ def protection_certificate(message: PKIMessage) -> x509.Certificate:
         )
     try:
         return x509.load_der_x509_certificate(message.extra_certs_der[0])
-    except ValueError as error:
+    except UNREADABLE as error:
         raise PKIMessageRejected(
             PKIFailureInfo.BAD_DATA_FORMAT, "the first of extraCerts is not a certificate", detail=str(error)
         ) from error
@@ -220,7 +221,7 @@ def check_signer(header: PKIHeader, certificate: x509.Certificate) -> None:
     try:
         subject = certificate.subject
         extensions = certificate.extensions
-    except ValueError as error:
+    except UNREADABLE as error:
         raise PKIMessageRejected(
             PKIFailureInfo.BAD_DATA_FORMAT, "the protection certificate cannot be read", detail=str(error)
         ) from error

@@ -68,7 +68,7 @@ class MACPolicy:
     min_iterations: int = 100
     """RFC 9481, 6.1.1."""
     max_iterations: int = 100_000
-    """A client that asks for more would have us work for nothing."""
+    """Of one derivation in all. A client that asks for more would have us work for nothing."""
     owf_hashes: frozenset[str] = frozenset({"sha224", "sha256", "sha384", "sha512"})
     """Hashes that a key of a password-based MAC may be derived by (RFC 9481, 6.1.1)."""
     hmac_hashes: frozenset[str] = frozenset({"sha1", "sha224", "sha256", "sha384", "sha512"})
@@ -116,6 +116,11 @@ class PasswordBasedMAC:
     mac: Algorithm = HMAC_SHA256
 
     @property
+    def rounds(self) -> int:
+        """Hashes that a derivation costs."""
+        return self.iteration_count
+
+    @property
     def algorithm(self) -> Algorithm:
         """The protectionAlg."""
         parameters_der = tlv.sequence(
@@ -147,6 +152,16 @@ class PBMAC1MAC:
     mac: Algorithm = HMAC_SHA256
 
     @property
+    def rounds(self) -> int:
+        """HMACs that a derivation costs: PBKDF2 iterates anew for each piece of the key (RFC 8018, 5.2)."""
+        return self.iteration_count * -(-self.key_octets // hashlib.new(_HMACS[self.prf.oid]).digest_size)
+
+    @property
+    def key_octets(self) -> int:
+        """The length of the derived key."""
+        return self.key_length or hashlib.new(_HMACS[self.mac.oid]).digest_size
+
+    @property
     def algorithm(self) -> Algorithm:
         """The protectionAlg."""
         derivation = _encode_pbkdf2(self.salt, self.iteration_count, self.key_length, self.prf)
@@ -155,10 +170,8 @@ class PBMAC1MAC:
 
     def derive(self, secret: bytes) -> MACKey:
         """Derive the key. May take tens of milliseconds: call it in a thread."""
-        hash_name = _HMACS[self.mac.oid]
-        octets = self.key_length or hashlib.new(hash_name).digest_size
-        key = hashlib.pbkdf2_hmac(_HMACS[self.prf.oid], secret, self.salt, self.iteration_count, octets)
-        return MACKey(self.algorithm, hash_name, key)
+        key = hashlib.pbkdf2_hmac(_HMACS[self.prf.oid], secret, self.salt, self.iteration_count, self.key_octets)
+        return MACKey(self.algorithm, _HMACS[self.mac.oid], key)
 
 
 def read_mac_algorithm(algorithm: Algorithm, policy: MACPolicy = DEFAULT_MAC_POLICY) -> MACAlgorithm:
@@ -218,7 +231,12 @@ def _read_pbmac1(cursor: Cursor, policy: MACPolicy) -> PBMAC1MAC:
     _check_iterations(iteration_count, policy)
     _check_hmac(prf, policy)
     _check_hmac(mac, policy)
-    return PBMAC1MAC(salt, iteration_count, key_length, prf, mac)
+    algorithm = PBMAC1MAC(salt, iteration_count, key_length, prf, mac)
+    if algorithm.rounds > policy.max_iterations:
+        raise _bad_algorithm(
+            f"a key of {algorithm.key_octets} octets takes more than {policy.max_iterations} iterations"
+        )
+    return algorithm
 
 
 def _encode_pbkdf2(salt: bytes, iteration_count: int, key_length: int | None, prf: Algorithm) -> bytes:

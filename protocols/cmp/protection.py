@@ -17,9 +17,9 @@ from dataclasses import replace
 from enum import Enum
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 
+from cspd.x509.certificate_paths import UNREADABLE
 from cspd.x509.signatures import Algorithm, SignatureError, read_algorithm, signature_hash_of, verify_signature
 from protocols.cmp.codec import assemble, protected_part
 from protocols.cmp.errors import PKIMessageRejected
@@ -72,7 +72,7 @@ def verify_message_signature(message: PKIMessage, certificate: x509.Certificate)
     _check_signature_algorithm(algorithm)
     try:
         public_key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise PKIMessageRejected(
             PKIFailureInfo.BAD_DATA_FORMAT, "the key of the protection certificate cannot be read", detail=str(error)
         ) from error

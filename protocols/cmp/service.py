@@ -282,7 +282,10 @@ class CMPService:
         answer = await self._cross_certification.answer(
             content, turn.sender, turn.terms, request_id=turn.requester.request_id
         )
-        return Answer(body=PKIBody(BodyType.CCP, answer))
+        is_granted = any(each.certified_key_pair is not None for each in answer.response)
+        # no transaction is kept for it: the certificate counts as confirmed, and who has not got it asks again
+        general_info = (info_types.implicit_confirm(),) if is_granted else ()
+        return Answer(body=PKIBody(BodyType.CCP, answer), general_info=general_info)
 
     async def _transaction(self, header: PKIHeader, address: Address) -> Transaction | None:
         transaction_id = header.transaction_id

@@ -32,7 +32,7 @@ MOVED = "transaction-moved"
 """Code of the Conflict that tells a request that somebody else has answered it, or its transaction, meanwhile."""
 
 _IN_PROGRESS = (TransactionState.WAITING.value, TransactionState.ISSUED.value, TransactionState.REVOKING.value)
-_BATCH = 100
+_BATCH = 1000
 
 
 def find(connection: Connection, endpoint: str, transaction_id: bytes) -> Transaction | None:

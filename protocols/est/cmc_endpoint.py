@@ -27,15 +27,19 @@ class FullCMC:
 
     async def answer(self, body: bytes, client: Client, terms: Terms) -> Response:
         """The response, signed, with 200 unless a part of the request failed (RFC 7030, 4.3.2); raises refusals."""
-        identity = None
-        if client.credentials is not None and terms.basic:
-            name = await self._authentication.authenticate(client, terms)
-            identity = Requester(protocol="est", identity=name, address=client.address, request_id=client.request_id)
+        identity = known = None
+        if client.credentials is not None and terms.passwords:
+            known = await self._authentication.authenticate(client, terms)
+            identity = Requester(
+                protocol="est", identity=known.name, address=client.address, request_id=client.request_id
+            )
         approval = None
         if terms.approval:
             approval = ApprovalTerms(retry_after=terms.retry_after, lifetime=terms.approval_lifetime)
         circumstances = Circumstances(
             identity=identity,
+            recorded=None if known is None else known.recorded,
+            kept_with=None if known is None else known.kept_with,
             address=client.address,
             request_id=client.request_id,
             renewal=terms.certificate,

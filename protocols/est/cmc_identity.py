@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cspd.authentication.secrets import EnrollmentSecret, FoundSecret
+from cspd.authority.approvals import KeptWith
 from cspd.authority.interfaces import Recorded
 from cspd.authority.values import CAReference
 from cspd.refusals import Unauthorized
 from cspd.x509.cmc.codec import encode_req_sequence
 from cspd.x509.cmc.identity_proof import IdentityProofAlgorithmError, is_proved
 from cspd.x509.cmc.messages import CMCFailInfo, Identification, IdentityProofV2, PKIData
+from protocols.est.authentication import PURPOSE
 from protocols.est.cmc_errors import CMCFailure
 from protocols.est.cmc_responses import values_of
-
-PURPOSE = "est"
 
 
 class SharedSecrets(Protocol):
@@ -33,6 +33,10 @@ class SharedSecrets(Protocol):
         """For ``recorded`` of issuance: uses up a one-time secret together with the certificate."""
         ...
 
+    def use_for_request(self, secret: EnrollmentSecret) -> KeptWith:
+        """For ``kept_with`` of approvals: uses it up together with a request that waits."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ProvedIdentity:
@@ -40,6 +44,7 @@ class ProvedIdentity:
 
     name: str
     recorded: Recorded
+    kept_with: KeptWith
 
 
 async def proved_identity(
@@ -65,4 +70,5 @@ async def proved_identity(
         await secrets.failed(found.terms.reference)
         raise Unauthorized("the identity proof does not fit")
     found.terms.require(ca, profile)
-    return ProvedIdentity(found.terms.identity, secrets.use(found.terms))
+    terms = found.terms
+    return ProvedIdentity(terms.identity, secrets.use(terms), secrets.use_for_request(terms))

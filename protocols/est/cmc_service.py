@@ -25,7 +25,7 @@ from random import Random
 from cryptography import x509
 from twisted.logger import Logger
 
-from cspd.authority.approvals import Approvals, ApprovalTerms
+from cspd.authority.approvals import Approvals, ApprovalTerms, KeptWith
 from cspd.authority.interfaces import Authorities, CertificateStore, Issuance, Recorded, Revocation
 from cspd.authority.requests import AskedCertificate, read_request
 from cspd.authority.values import (
@@ -83,6 +83,10 @@ class Circumstances:
 
     identity: Requester | None = None
     """Whom EST has authenticated and lets enroll for the CA and profile; None if nobody."""
+    recorded: Recorded | None = None
+    """Uses up what ``identity`` was shown by, with the certificate."""
+    kept_with: KeptWith | None = None
+    """The same with a request that waits."""
     address: str = ""
     request_id: str = ""
     renewal: bool = True
@@ -108,6 +112,8 @@ class _Conversation:
     """None for a client that nobody vouches for; it may only ask for what its key has asked for before."""
     recorded: Recorded | None
     """Uses up the secret that vouches for the client, with the certificate."""
+    kept_with: KeptWith | None
+    """The same with a request that waits."""
     is_renewal: bool
     """Whether only the certificate that signed vouches for the client."""
     approval: ApprovalTerms | None
@@ -194,12 +200,14 @@ class CMCService:
         name = _name_of(signer) if circumstances.renewal else None
         if proved is not None:
             name = proved.name
+        vouches = circumstances if proved is None or circumstances.identity is not None else proved
         conversation = _Conversation(
             authority=authority,
             profile=profile,
             signer=signer,
             requester=circumstances.identity or circumstances.named(name),
-            recorded=None if proved is None or circumstances.identity is not None else proved.recorded,
+            recorded=vouches.recorded,
+            kept_with=vouches.kept_with,
             is_renewal=circumstances.identity is None and proved is None and signer.certificate is not None,
             approval=circumstances.approval,
         )
@@ -238,7 +246,7 @@ class CMCService:
         if terms is None:
             outcome = await self._issuance.enroll(asked, recorded=conversation.recorded)
         else:
-            outcome = await self._approvals.enroll(asked, terms)
+            outcome = await self._approvals.enroll(asked, terms, kept_with=conversation.kept_with)
         self._say(outcome, body_part_id, answer)
 
     def _say(self, outcome: Issued | Pending, body_part_id: int, answer: Answer) -> None:

@@ -14,14 +14,15 @@ from cspd.authority.chains import pem_of
 from cspd.refusals import Malformed
 from cspd.x509.cms.signed import encode_certs_only
 from cspd.x509.csr import MAX_CSR
-from protocols.est.messages import BasicCredentials, Certificates, GeneratedKey
+from protocols.est.messages import Certificates, Credentials, GeneratedKey, RevocationForm
 
 MAX_BODY = 2 * MAX_CSR
 """Octets of a body: base64 makes 4 of 3, and line breaks come on top."""
 
 _SPACES = re.compile(rb"[ \t\r\n]+")
 _PEM = re.compile(rb"-----BEGIN (?P<label>(?:NEW )?CERTIFICATE REQUEST)-----(?P<text>[^-]*)-----END (?P=label)-----\s*")
-_REASON = re.compile(rb"reason=(?P<reason>[A-Za-z]{1,40})")
+_FORM_FIELDS = {"reason": re.compile(r"[A-Za-z]{1,40}"), "serial": re.compile(r"[0-9A-Fa-f]{1,40}")}
+_MAX_FORM = 256
 _SEQUENCE = 0x30
 _PLAIN_KEY = b"application/pkcs8"
 _ENCRYPTED_KEY = b"application/pkcs7-mime; smime-type=server-generated-key"
@@ -53,14 +54,24 @@ def decode_request(body: bytes) -> bytes:
     return request_der
 
 
-def decode_revocation_reason(body: bytes) -> str:
-    """The value of ``reason=...``; ``unspecified`` for an empty body; raises Malformed."""
-    if not body.strip():
-        return "unspecified"
-    found = _REASON.fullmatch(body.strip())
-    if found is None:
-        raise Malformed("the body is empty, or reason=NAME")
-    return found["reason"].decode("ascii")
+def decode_revocation_form(body: bytes) -> RevocationForm:
+    """What ``reason=NAME&serial=HEXADECIMAL`` says, both of which may be absent; raises Malformed."""
+    text = body.strip()
+    if not text:
+        return RevocationForm()
+    wrong = Malformed("the body is empty, or has reason=NAME and serial=HEXADECIMAL, each at most once, joined by &")
+    if len(text) > _MAX_FORM or not text.isascii():
+        raise wrong
+    fields: dict[str, str] = {}
+    for field in text.decode("ascii").split("&"):
+        name, _, value = field.partition("=")
+        if name in fields or name not in _FORM_FIELDS or not _FORM_FIELDS[name].fullmatch(value):
+            raise wrong
+        fields[name] = value
+    serial = fields.get("serial")
+    return RevocationForm(
+        reason=fields.get("reason", "unspecified"), serial=None if serial is None else int(serial, 16)
+    )
 
 
 def encode_base64(octets: bytes) -> bytes:
@@ -92,7 +103,7 @@ def encode_generated_key(answer: GeneratedKey, boundary: bytes) -> bytes:
     return b"".join(written) + b"--%b--\r\n" % boundary
 
 
-def decode_authorization(header: str | None) -> BasicCredentials | None:
+def decode_authorization(header: str | None) -> Credentials | None:
     """The credentials of an Authorization header (RFC 7617); None without one, and for another scheme.
 
     Raises Malformed for what says that it is HTTP Basic and is not.
@@ -109,4 +120,4 @@ def decode_authorization(header: str | None) -> BasicCredentials | None:
     user, separator, password = text.partition(":")
     if not separator:
         raise Malformed("the Authorization header is not HTTP Basic")
-    return BasicCredentials(user=user, password=password)
+    return Credentials(user=user, password=password)

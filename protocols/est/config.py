@@ -15,17 +15,23 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from enum import Enum
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from cspd.authentication.certificates import TrustAnchors
 from cspd.authentication.config import AuthenticationName
 from cspd.authority.values import CAReference
+from cspd.config.inspection import Inspection
+from cspd.config.problems import KeyPath, Problem
 from cspd.config.values import Duration, Section
 from cspd.refusals import Malformed
-from protocols.est.messages import Terms
+from protocols.est.messages import ChannelBinding, Terms
+from protocols.est.trust import BadTrustFile, faults_of, read_trust_file
 
 
 def _ca_reference(text: str) -> str:
@@ -56,7 +62,11 @@ class Authentication(Enum):
     BASIC = "basic"
     """User name and password that one of ``users`` knows."""
     CERTIFICATE = "certificate"
-    """Its TLS certificate, if it is one of ours and to be replaced."""
+    """Its TLS certificate, if it is one of ours and to be replaced, or of a CA of ``trust``."""
+    SECRET = "secret"  # noqa: S105  # the name of a method
+    """Reference number and authorization code of an enrollment secret, as user name and password."""
+    CHALLENGE = "challenge"
+    """The same two in the request: challengePassword, ``REFERENCE:CODE``."""
 
 
 class LabelConfig(Section):
@@ -67,6 +77,8 @@ class LabelConfig(Section):
     """``organization~ca``."""
     profile: str
     authentication: Annotated[tuple[Authentication, ...], Field(min_length=1)] | None = None
+    trust: tuple[str, ...] | None = None
+    channel_binding: ChannelBinding | None = None
     approval: bool | None = None
     approval_retry: PositiveDuration | None = None
     approval_lifetime: PositiveDuration | None = None
@@ -92,6 +104,10 @@ class ESTConfig(Section):
         Authentication.CERTIFICATE,
     )
     """Any of these will do."""
+    trust: tuple[str, ...] = ()
+    """PEM files of other CAs whose certificates, shown in TLS, get a first certificate; needs "certificate"."""
+    channel_binding: ChannelBinding = ChannelBinding.CHECKED
+    """Whether requests are tied to their TLS connection by challengePassword (RFC 7030, 3.5)."""
     profiles: tuple[str, ...] = ()
     """Profiles that are served at ``/.well-known/est/TENANT/CA/PROFILE`` too, where the CA has them enabled."""
     labels: tuple[LabelConfig, ...] = ()
@@ -116,24 +132,56 @@ class ESTConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _has_users(self) -> Self:
-        asks = {method for label in self.labels for method in label.authentication or ()} | set(self.authentication)
-        if Authentication.BASIC in asks and not self.users:
-            raise ValueError('users: the name of an [authentication.NAME], since authentication has "basic"')
+    def _fits_together(self) -> Self:
+        for at, section in self._sections():
+            asks = section.authentication
+            if Authentication.BASIC in asks and not self.users:
+                raise ValueError('users: the name of an [authentication.NAME], since authentication has "basic"')
+            if section.trust and Authentication.CERTIFICATE not in asks:
+                raise ValueError(f'{at}trust: needs authentication = ["certificate", ...]')
         return self
 
-    def terms_of(self, label: LabelConfig) -> Terms:
-        """The terms of a label, what it does not say taken from the section."""
+    def of_label(self, label: LabelConfig) -> ESTConfig:
+        """The section as it is for a label: what that does not say is the section's."""
         own = {name: value for name, value in label if name not in ("id", "ca", "profile") and value is not None}
-        return self.model_copy(update=own).terms(CAReference.parse(label.ca), label.profile)
+        return self.model_copy(update=own)
 
-    def terms(self, ca: CAReference, profile: str) -> Terms:
-        """The terms of the section for a CA and profile."""
+    def inspect(self, folder: Path, now: datetime) -> Inspection:
+        """Read the files of ``trust``; see :class:`cspd.config.inspection.Inspected`."""
+        problems: list[Problem] = []
+        warnings: list[Problem] = []
+        trusted: list[tuple[KeyPath, str]] = []
+        for at, files in (((), self.trust), *((("labels", i), each.trust or ()) for i, each in enumerate(self.labels))):
+            for index, file in enumerate(files):
+                key: KeyPath = (*at, "trust", index)
+                try:
+                    faults = [faults_of(each, now) for each in read_trust_file(folder / file)]
+                except BadTrustFile as error:
+                    problems.append(Problem(what=str(error), remedy="Name a PEM file of the CAs", key=key))
+                    continue
+                trusted.append((key, file))
+                warnings += [
+                    Problem(what=f"{folder / file}: {fault}", remedy="Replace it", key=key) for fault in faults if fault
+                ]
+        return Inspection(problems, warnings, client_trust=trusted)
+
+    def _sections(self) -> Iterator[tuple[str, ESTConfig]]:
+        """What holds somewhere, each with the key it starts at."""
+        yield "", self
+        for label in self.labels:
+            yield f"labels.{label.id}.", self.of_label(label)
+
+    def terms(self, ca: CAReference, profile: str, trusted: TrustAnchors | None = None) -> Terms:
+        """The terms of the section for a CA and profile; ``trusted`` are the CAs of its ``trust``."""
         return Terms(
             ca=ca,
             profile=profile,
             basic=Authentication.BASIC in self.authentication,
             certificate=Authentication.CERTIFICATE in self.authentication,
+            secret=Authentication.SECRET in self.authentication,
+            challenge=Authentication.CHALLENGE in self.authentication,
+            trusted=trusted,
+            channel_binding=self.channel_binding,
             approval=self.approval,
             retry_after=self.approval_retry,
             approval_lifetime=self.approval_lifetime,

@@ -5,7 +5,7 @@ The answer says it twice: as a template of a request, and as the list of attribu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from cspd.authority.profile_values import ExtendedKeyUsageMode, KeyUsageBit, Profile
 from cspd.keys.values import KeyType
@@ -26,21 +26,24 @@ _BITS = {bit: number for number, bit in enumerate(KeyUsageBit)}
 _CONTEXT_0, _CONTEXT_1 = 0xA0, 0xA1
 
 
-def encode_csr_attributes(profile: Profile) -> bytes | None:
-    """CsrAttrs (RFC 7030, 4.5.2), DER; None where the profile asks for nothing."""
+def encode_csr_attributes(profile: Profile, asked: Sequence[str] = ()) -> bytes | None:
+    """CsrAttrs (RFC 7030, 4.5.2), DER; None where nothing is asked for.
+
+    ``asked`` are object identifiers of attributes that a request should have beside what the profile says.
+    """
     known = list(_known_extensions(profile))
     needs_names = profile.subject_alt_name.required
     [key_type] = profile.key_types if len(profile.key_types) == 1 else (None,)
     curve = _CURVES.get(key_type) if key_type is not None else None
-    if not known and not needs_names and not profile.subject.required and curve is None:
-        return None
-    items = [_attribute(CERTIFICATION_REQUEST_INFO_TEMPLATE, _template(profile, known, curve))]
+    items: list[bytes] = []
+    if known or needs_names or profile.subject.required or curve is not None:
+        items.append(_attribute(CERTIFICATION_REQUEST_INFO_TEMPLATE, _template(profile, known, curve)))
     if known:
         items.append(_attribute(EXTENSION_REQUEST, tlv.sequence(*known)))
     if curve is not None:
         items.append(_attribute(_EC_PUBLIC_KEY, tlv.object_identifier(curve)))
-    items += [tlv.object_identifier(oid) for oid in profile.subject.required]
-    return tlv.sequence(*items)
+    items += [tlv.object_identifier(oid) for oid in (*profile.subject.required, *asked)]
+    return tlv.sequence(*items) if items else None
 
 
 def _template(profile: Profile, known: list[bytes], curve: str | None) -> bytes:

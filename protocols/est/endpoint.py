@@ -14,7 +14,7 @@ from protocols.est.cmc_endpoint import MEDIA_TYPE, FullCMC
 from protocols.est.codec import (
     MAX_BODY,
     decode_authorization,
-    decode_revocation_reason,
+    decode_revocation_form,
     encode_base64,
     encode_certificates,
     encode_generated_key,
@@ -148,7 +148,7 @@ class ESTEndpoint:
     async def _revoke(self, request: Request, terms: Terms) -> Response:
         if request.body and request.content_type != _FORM:
             return text_response(415, f"POST nothing, or an {_FORM}.")
-        await self._service.revoke(decode_revocation_reason(request.body), _client(request), terms)
+        await self._service.revoke(decode_revocation_form(request.body), _client(request), terms)
         return text_response(200, "The certificate is revoked.")
 
     async def _generate_key(self, request: Request, terms: Terms) -> Response:
@@ -168,7 +168,9 @@ class ESTEndpoint:
 def _client(request: Request) -> Client:
     return Client(
         certificate_der=request.client_certificate,
+        chain_der=request.client_chain,
         credentials=decode_authorization(request.header(b"authorization")),
+        channel_bindings=request.channel_bindings,
         address=request.peer,
         request_id=request.request_id,
     )

@@ -59,6 +59,8 @@ def text_response(status: int, sentence: str, *headers: tuple[bytes, bytes]) -> 
 
 def response_to(refusal: Refused, *, challenge: bytes) -> Response:
     """The answer that tells of a refusal; ``challenge`` is the WWW-Authenticate of a 401."""
+    if refusal.refusal_code == CREDENTIALS_NEEDED:
+        return _silent_challenge(challenge)
     status = status_of(refusal)
     headers: list[tuple[bytes, bytes]] = []
     if status == 401:
@@ -66,3 +68,12 @@ def response_to(refusal: Refused, *, challenge: bytes) -> Response:
     if isinstance(refusal, (Unavailable, LimitExceeded)) and refusal.retry_after is not None:
         headers.append((b"retry-after", b"%d" % max(1, round(refusal.retry_after.total_seconds()))))
     return text_response(status, refusal.reason, *headers)
+
+
+def _silent_challenge(challenge: bytes) -> Response:
+    """The first 401, without a sentence.
+
+    Bouncy Castle's client (bcpkix 1.72) does not read the body of a 401 that it answers with its password, and then
+    gives up: "Stream closed before limit fully read". The challenge says all that there is to say.
+    """
+    return Response(401, b"", ((b"www-authenticate", challenge), (b"cache-control", b"no-store")))

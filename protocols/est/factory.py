@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
+from cspd.authentication.certificates import ClientCertificates
 from cspd.authentication.several import FirstOf
 from cspd.authority.client_keys import ClientKeys
 from cspd.authority.key_links import KeyLinks
@@ -39,6 +40,8 @@ def build(configuration: ESTConfig, services: Services) -> ProtocolService:
         authorities=services.authorities,
         certificates=services.certificates,
         users=_users(configuration, services),
+        secrets=services.enrollment_secrets,
+        client_certificates=ClientCertificates(certificates=services.certificates, status=services.status),
     )
     service = ESTService(
         authentication=authentication,
@@ -72,7 +75,7 @@ def build(configuration: ESTConfig, services: Services) -> ProtocolService:
     endpoint = ESTEndpoint(
         service=service,
         full_cmc=FullCMC(cmc, authentication),
-        labels=Labels(configuration, tenants=services.tenants),
+        labels=Labels(configuration, tenants=services.tenants, folder=services.folder),
         random=services.random,
         realm=configuration.realm,
     )

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
 from cspd.authority.values import CAReference
 from cspd.refusals import NotFound
-from protocols.est.config import ESTConfig
+from protocols.est.config import ESTConfig, LabelConfig
 from protocols.est.messages import Terms
+from protocols.est.trust import read_trust_anchors
 
 
 class Labels:
     """Finds the terms of a label, or of tenant, CA and profile."""
 
-    def __init__(self, configuration: ESTConfig, *, tenants: Collection[str]) -> None:
+    def __init__(self, configuration: ESTConfig, *, tenants: Collection[str], folder: Path = Path()) -> None:
+        """Relative paths of ``trust`` are below ``folder``; raises Malformed for files that cannot be used."""
         self._configuration = configuration
         self._tenants = frozenset(tenants)
-        self._labels = {label.id: configuration.terms_of(label) for label in configuration.labels}
+        self._trusted = read_trust_anchors(configuration.trust, folder)
+        self._labels = {label.id: _terms(configuration, label, folder) for label in configuration.labels}
 
     def default(self) -> Terms:
         """The terms without a label; raises NotFound if there are none."""
@@ -37,4 +41,9 @@ class Labels:
         """A profile of a CA; raises NotFound for tenants and profiles that are not served, Malformed for the CA."""
         if tenant not in self._tenants or profile not in self._configuration.profiles:
             raise NotFound("there is no such tenant, CA or profile")
-        return self._configuration.terms(CAReference.parse(ca), profile)
+        return self._configuration.terms(CAReference.parse(ca), profile, self._trusted)
+
+
+def _terms(configuration: ESTConfig, label: LabelConfig, folder: Path) -> Terms:
+    section = configuration.of_label(label)
+    return section.terms(CAReference.parse(label.ca), label.profile, read_trust_anchors(section.trust, folder))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from sqlalchemy import Connection
 from twisted.logger import Logger
 
 from cspd.authority.approvals import Approvals, ApprovalTerms
 from cspd.authority.chains import root_of
-from cspd.authority.interfaces import Authorities, Issuance, Publication, Revocation
+from cspd.authority.interfaces import Authorities, Issuance, Publication, Recorded, Revocation
 from cspd.authority.key_links import KeyLinks
 from cspd.authority.profile_values import Profile
 from cspd.authority.values import (
@@ -38,13 +40,31 @@ from cspd.refusals import (
     NotFound,
     Refused,
 )
-from cspd.x509.csr import CertificationRequest, CSRError, CSRSignatureError, parse_csr
+from cspd.x509.certificate_paths import UNREADABLE
+from cspd.x509.csr import (
+    CHALLENGE_PASSWORD,
+    EST_IDENTITY_LINKING,
+    OTP_CHALLENGE,
+    CertificationRequest,
+    CSRError,
+    CSRSignatureError,
+    parse_csr,
+)
 from cspd.x509.public_keys import PublicKeyError
-from protocols.est.authentication import Authentication
+from protocols.est.authentication import Authenticated, Authentication
+from protocols.est.challenges import asks_for_challenges, check_channel_binding, has_challenges, read_challenges
 from protocols.est.codec import decode_request
 from protocols.est.csr_attributes import encode_csr_attributes
 from protocols.est.encrypted_keys import EncryptedKeys
-from protocols.est.messages import Certificates, Client, GeneratedKey, Terms
+from protocols.est.messages import (
+    Certificates,
+    ChannelBinding,
+    Client,
+    Credentials,
+    GeneratedKey,
+    RevocationForm,
+    Terms,
+)
 
 _REVOCATION_REASONS = frozenset(
     reason.value
@@ -112,73 +132,73 @@ class ESTService:
         authority = await self._authorities.get(ca)
         return (await self._publication.current(authority, key_index=authority.key_index)).crl_der
 
-    async def revoke(self, reason: str, client: Client, terms: Terms) -> None:
-        """Revoke the client's own TLS certificate; ``reason`` is a CRLReason by name. No operation of the RFC."""
-        current = await self._authentication.own_certificate(client, terms)
-        identity = await self._authentication.authenticate(client, terms, renews=current)
-        if reason not in _REVOCATION_REASONS:
+    async def revoke(self, form: RevocationForm, client: Client, terms: Terms) -> None:
+        """Revoke the client's own TLS certificate, or one that it has enrolled as a user. No operation of the RFC."""
+        if form.serial is None or form.serial == _serial_of(client.certificate_der):
+            record = await self._authentication.own_certificate(client, terms)
+            known = await self._authentication.authenticate(client, terms, renews=record)
+        else:
+            known, record = await self._authentication.certificate_of_user(client, terms, form.serial)
+        if form.reason not in _REVOCATION_REASONS:
             raise BadRevocationReason(f"reason: one of {', '.join(sorted(_REVOCATION_REASONS))}")
         await self._revocation.revoke(
             RevocationRequest(
                 ca=terms.ca,
-                serial=current.serial,
-                reason=RevocationReason(reason),
-                requester=_requester(client, identity),
+                serial=record.serial,
+                reason=RevocationReason(form.reason),
+                requester=_requester(client, known),
             )
         )
 
     async def csr_attributes(self, terms: Terms) -> bytes | None:
         """CsrAttrs, DER; None if there is nothing to say (4.5.2)."""
         profile = await self._profile(terms)
-        return encode_csr_attributes(profile)
+        asked = [OTP_CHALLENGE] if terms.challenge else []
+        if terms.channel_binding is ChannelBinding.REQUIRED:
+            asked += [CHALLENGE_PASSWORD, EST_IDENTITY_LINKING]
+        return encode_csr_attributes(profile, asked)
 
     async def enroll(self, body: bytes, client: Client, terms: Terms) -> Certificates | Pending:
         """Issue a certificate for a request (4.2.1)."""
-        identity = await self._authentication.authenticate(client, terms)
-        return await self._issue(decode_request(body), _requester(client, identity), terms)
+        known = await self._authenticate(body, client, terms)
+        return await self._issue(decode_request(body), client, known, terms)
 
     async def reenroll(self, body: bytes, client: Client, terms: Terms) -> Certificates | Pending:
         """Issue the successor of the client's TLS certificate, for the same subject and names (4.2.2)."""
         current = await self._authentication.own_certificate(client, terms)
-        identity = await self._authentication.authenticate(client, terms, renews=current)
+        known = await self._authenticate(body, client, terms, renews=current)
         csr_der = decode_request(body)
         _check_same_names(_read(csr_der), current)
-        requester = _requester(client, identity)
-        answer = await self._issue(csr_der, requester, terms)
+        answer = await self._issue(csr_der, client, known, terms)
         if terms.revoke_replaced and isinstance(answer, Certificates):
-            await self._revoke_replaced(current, requester, terms)
+            await self._revoke_replaced(current, _requester(client, known), terms)
         return answer
 
     async def generate_key(self, body: bytes, client: Client, terms: Terms) -> GeneratedKey:
         """Make a key like that of the request, and its certificate; the key is forgotten here (4.4)."""
         if not terms.key_generation:
             raise NotFound("keys are not made here")
-        identity = await self._authentication.authenticate(client, terms)
+        known = await self._authenticate(body, client, terms)
         if terms.approval:
             raise Forbidden("a key cannot wait for an approval: it is not kept")
         # Key and signature of the request are there for its syntax alone (4.4.1).
         csr_der = decode_request(body)
         csr = _read(csr_der, check_signature=False)
         key_type = _key_type(csr)
-        sealing = await self._encrypted_keys.sealing(csr_der, client, terms, name=identity, is_user=True)
+        sealing = await self._encrypted_keys.sealing(csr_der, client, terms, name=known.name, is_user=known.is_user)
         key = await self._generate_key(key_type)
         sealed = None if sealing is None else await self._encrypted_keys.seal(key, sealing, terms)
         issued = await self._issuance.enroll(
             EnrollmentRequest(
                 ca=terms.ca,
                 profile=terms.profile,
-                requester=_requester(client, identity),
+                requester=_requester(client, known),
                 public_key_der=key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
                 subject=csr.subject,
                 subject_alt_names=csr.subject_alt_names,
-                extensions=tuple(
-                    RequestedExtension(
-                        oid=each.oid.dotted_string, critical=each.critical, value_der=each.value.public_bytes()
-                    )
-                    for each in csr.extensions
-                ),
+                extensions=_requested(csr),
             ),
-            recorded=None if sealing is None else sealing.recorded,
+            recorded=_both(known.recorded, None if sealing is None else sealing.recorded),
         )
         assert isinstance(issued, Issued)
         if sealed is not None:
@@ -188,13 +208,29 @@ class ESTService:
             certificate_der=issued.certificate_der,
         )
 
-    async def _issue(self, csr_der: bytes, requester: Requester, terms: Terms) -> Certificates | Pending:
-        request = EnrollmentRequest(ca=terms.ca, profile=terms.profile, requester=requester, csr_der=csr_der)
+    async def _authenticate(
+        self, body: bytes, client: Client, terms: Terms, renews: CertificateRecord | None = None
+    ) -> Authenticated:
+        def one_time_password() -> Credentials | None:
+            return read_challenges(_read(decode_request(body), check_signature=False), terms).one_time_password
+
+        return await self._authentication.authenticate(
+            client, terms, renews=renews, one_time_password=one_time_password
+        )
+
+    async def _issue(
+        self, csr_der: bytes, client: Client, known: Authenticated, terms: Terms
+    ) -> Certificates | Pending:
+        request = EnrollmentRequest(
+            ca=terms.ca, profile=terms.profile, requester=_requester(client, known), csr_der=csr_der
+        )
+        if asks_for_challenges(terms):
+            request = _without_challenges(request, client, terms)
         if terms.approval:
             waits = ApprovalTerms(retry_after=terms.retry_after, lifetime=terms.approval_lifetime)
-            answer = await self._approvals.enroll(request, waits)
+            answer = await self._approvals.enroll(request, waits, kept_with=known.kept_with)
         else:
-            answer = await self._issuance.enroll(request)
+            answer = await self._issuance.enroll(request, recorded=known.recorded)
         if isinstance(answer, Pending):
             return answer
         return Certificates(certificates_der=(answer.certificate_der, *answer.chain_der))
@@ -224,8 +260,28 @@ class ESTService:
         return self._profiles[terms.profile]
 
 
-def _requester(client: Client, identity: str) -> Requester:
-    return Requester(protocol="est", identity=identity, address=client.address, request_id=client.request_id)
+def _requester(client: Client, known: Authenticated) -> Requester:
+    return Requester(protocol="est", identity=known.name, address=client.address, request_id=client.request_id)
+
+
+def _both(first: Recorded | None, second: Recorded | None) -> Recorded | None:
+    """What is to be noted with a certificate, if there are two things."""
+    if first is None or second is None:
+        return first or second
+
+    def recorded(connection: Connection, authority_id: str, serial: int) -> None:
+        first(connection, authority_id, serial)
+        second(connection, authority_id, serial)
+
+    return recorded
+
+
+def _serial_of(certificate_der: bytes | None) -> int | None:
+    """None too for a certificate that OpenSSL has let through and that cannot be read here."""
+    try:
+        return None if certificate_der is None else x509.load_der_x509_certificate(certificate_der).serial_number
+    except UNREADABLE:
+        return None
 
 
 def _read(csr_der: bytes, *, check_signature: bool = True) -> CertificationRequest:
@@ -237,6 +293,35 @@ def _read(csr_der: bytes, *, check_signature: bool = True) -> CertificationReque
         raise Malformed(str(error)) from error
     except PublicKeyError as error:
         raise BadPublicKey(str(error)) from error
+
+
+def _without_challenges(request: EnrollmentRequest, client: Client, terms: Terms) -> EnrollmentRequest:
+    """Check what ties a request to its connection, and leave it and one-time passwords out of what is kept.
+
+    A request that waits for approval is the same one when it comes again over another connection (4.2.3), and secrets
+    have no place among kept requests.
+    """
+    assert request.csr_der is not None
+    csr = _read(request.csr_der, check_signature=False)  # by the pipeline, unless it is taken apart below
+    check_channel_binding(csr, client.channel_bindings(), terms)
+    if not has_challenges(csr):
+        return request
+    csr = _read(request.csr_der)
+    return replace(
+        request,
+        csr_der=None,
+        public_key_der=csr.public_key_der,
+        subject=csr.subject,
+        subject_alt_names=csr.subject_alt_names,
+        extensions=_requested(csr),
+    )
+
+
+def _requested(csr: CertificationRequest) -> tuple[RequestedExtension, ...]:
+    return tuple(
+        RequestedExtension(oid=each.oid.dotted_string, critical=each.critical, value_der=each.value.public_bytes())
+        for each in csr.extensions
+    )
 
 
 def _key_type(csr: CertificationRequest) -> KeyType:

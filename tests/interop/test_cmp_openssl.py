@@ -6,7 +6,7 @@ import itertools
 import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -254,55 +254,48 @@ def test_a_device_gets_its_first_certificate_by_that_of_its_vendor(site: Site) -
     assert "notAuthorized" in update.stdout
 
 
+@contextmanager
+def waiting(site: Site, name: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A client that polls for a certificate, and the id of its request."""
+    server = f"{site.daemon.http_url}/.well-known/cmp/p/approved"
+    command = [program("openssl"), "cmp", "-server", server, "-trusted", site.daemon.root_pem, *site.by_secret()]
+    command += ["-cmd", "ir", "-newkey", site.key(name), "-subject", f"/CN={name}", "-certout", f"{name}.pem"]
+    client = subprocess.Popen(
+        [*map(str, command), "-total_timeout", "120"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=site.folder,
+    )
+    found: list[str] = []
+
+    def waits() -> bool:
+        found[:] = [each["id"] for each in site.daemon.cspctl_json("request", "list") if name in each["subject"]]
+        return bool(found)
+
+    try:
+        wait_until(waits, what="the request")
+        yield client, found[0]
+    finally:
+        client.kill()
+        client.communicate()
+
+
 @pytest.mark.requirement("R-CEG-151")
 def test_a_client_polls_until_its_request_is_approved(site: Site) -> None:
     name = f"waits-{next(site.numbers)}"
-    key, file = site.key(name), site.folder / f"{name}.pem"
-    server = f"{site.daemon.http_url}/.well-known/cmp/p/approved"
-    sender = [str(each) for each in site.by_secret()]
-    command = [str(program("openssl")), "cmp", "-server", server, "-trusted", str(site.daemon.root_pem), *sender]
-    command += ["-cmd", "ir", "-newkey", str(key), "-subject", f"/CN={name}", "-certout", str(file)]
-    client = subprocess.Popen([*command, "-total_timeout", "120"], stderr=subprocess.PIPE, text=True)
-    try:
-        waiting: list[dict[str, str]] = []
-
-        def waits() -> bool:
-            asked = site.daemon.cspctl_json("request", "list")
-            waiting[:] = [each for each in asked if name in each["subject"]]
-            return bool(waiting)
-
-        wait_until(waits, what="the request")
-        site.daemon.cspctl("request", "approve", waiting[0]["id"])
-        _, said = client.communicate(timeout=120)
-        assert client.returncode == 0, said
-    finally:
-        client.kill()
-        client.wait()
+    with waiting(site, name) as (client, request_id):
+        site.daemon.cspctl("request", "approve", request_id)
+        said, _ = client.communicate(timeout=120)
+    assert client.returncode == 0, said
     assert "POLLREQ" in said
-    Enrolled(site, name, key, file, said).check()
+    Enrolled(site, name, site.folder / f"{name}.key", site.folder / f"{name}.pem", said).check()
 
 
 def test_a_client_whose_request_is_denied_hears_it(site: Site) -> None:
-    name = f"denied-{next(site.numbers)}"
-    server = f"{site.daemon.http_url}/.well-known/cmp/p/approved"
-    sender = [str(each) for each in site.by_secret()]
-    command = [str(program("openssl")), "cmp", "-server", server, "-trusted", str(site.daemon.root_pem), *sender]
-    command += ["-cmd", "ir", "-newkey", str(site.key(name)), "-subject", f"/CN={name}", "-certout", "x.pem"]
-    client = subprocess.Popen([*command, "-total_timeout", "120"], stderr=subprocess.PIPE, text=True, cwd=site.folder)
-    try:
-        waiting: list[dict[str, str]] = []
-
-        def waits() -> bool:
-            asked = site.daemon.cspctl_json("request", "list")
-            waiting[:] = [each for each in asked if name in each["subject"]]
-            return bool(waiting)
-
-        wait_until(waits, what="the request")
-        site.daemon.cspctl("request", "deny", waiting[0]["id"], "--reason", "no such device")
-        _, said = client.communicate(timeout=120)
-    finally:
-        client.kill()
-        client.wait()
+    with waiting(site, f"denied-{next(site.numbers)}") as (client, request_id):
+        site.daemon.cspctl("request", "deny", request_id, "--reason", "no such device")
+        said, _ = client.communicate(timeout=120)
     assert client.returncode == 1
     assert "no such device" in said
 
@@ -313,7 +306,7 @@ NEGATIVE = {
     "another recipient": (["-recipient", "/CN=another CA"], "wrongAuthority"),
     "without protection": (["-unprotected_requests"], "badMessageCheck"),
     "a weak MAC": (["-mac", "hmac-md5"], "badAlg"),
-    "another digest": (["-digest", "md5"], "badAlg"),
+    "a MAC that the rules do not have": (["-mac", "hmac-sha512"], "badAlg"),
     "another profile": (["-path", f"/cmp/demo/{ISSUING}/tls-server"], ""),
     "the path of another operation": (["-path", "/.well-known/cmp/p/devices/certification"], "badRequest"),
 }
@@ -335,8 +328,8 @@ def test_what_is_wrong_is_refused(site: Site, options: list[str], bit: str) -> N
 
 
 def _issued(site: Site) -> int:
-    with closing(sqlite3.connect(site.daemon.folder / "state" / "cspd.sqlite3")) as store:
-        count: int = store.execute("SELECT count(*) FROM certificates").fetchone()[0]
+    with closing(sqlite3.connect(site.daemon.folder / "state" / "store.sqlite")) as store:
+        count: int = store.execute("SELECT count(*) FROM certificates WHERE protocol = 'cmp'").fetchone()[0]
         return count
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 
 from cspd.x509 import tlv
 from cspd.x509.ber import to_der
+from cspd.x509.certificate_paths import UNREADABLE
 from cspd.x509.cms.values import CONTENT_TYPE, DATA, MESSAGE_DIGEST, SIGNED_DATA, CMSError, SignedData, SignerInfo
 from cspd.x509.cursor import Cursor
 from cspd.x509.identifiers import subject_key_identifier
@@ -179,7 +179,8 @@ def certificates_of(signed_data: SignedData) -> Sequence[x509.Certificate]:
         try:
             certificate = x509.load_der_x509_certificate(certificate_der)
             certificate.public_key()
-        except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
+            certificate.issuer  # noqa: B018  # touching it parses it
+        except UNREADABLE:
             continue
         found.append(certificate)
     return found
@@ -223,5 +224,5 @@ def _check_attributes(signer: SignerInfo, digest: hashes.HashAlgorithm, content_
 def _key_identifier(certificate: x509.Certificate) -> bytes:
     try:
         return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return subject_key_identifier(certificate.public_key())

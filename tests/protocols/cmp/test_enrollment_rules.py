@@ -316,3 +316,16 @@ def test_cert_profile_chooses_a_profile_that_is_served(tmp_path: Path) -> None:
 def test_what_is_granted_otherwise_than_asked_is_said(world: World) -> None:
     asked = signed_request(new_key(), names=[])
     assert statuses(world.client().ask(ir(asked))) == [PKIStatus.ACCEPTED]
+
+
+def test_the_certificate_of_a_ca_is_for_who_may_certify_cas(tmp_path: Path) -> None:
+    """RFC 9810, 5.3.11: whoever asks by ir has no more than by ccr."""
+    profile = "azure-firewall-ca-subord"
+    own = {"ca": "demo~root", "profile": profile, "vendor_trust": "vendors"}
+    world = World(tmp_path, label=own)
+    asked = ir(signed_request(new_key(), "CA elsewhere"))
+    for other in (None, world.by_vendor("CA elsewhere")):
+        assert fail_info(world.client(other).ask(asked), 0) is PKIFailureInfo.NOT_AUTHORIZED
+    made_for_it = world.secret(profile=profile)
+    for allowed in (world.registration_authority(), ByMAC(made_for_it.terms.reference, made_for_it.secret.encode())):
+        assert statuses(world.client(allowed).ask(asked)) == [PKIStatus.ACCEPTED]

@@ -242,6 +242,33 @@ def test_the_protection_certificate_is_the_first_of_extra_certs() -> None:
         assert raised.value.fail_info is fail_info
 
 
+def _spoiled(*replacements: tuple[bytes, bytes]) -> bytes:
+    """The certificate of :data:`SIGNER` with other octets here and there, which is no less well-formed."""
+    der = SIGNER.public_bytes(Encoding.DER)
+    for old, new in replacements:
+        assert der.count(old) == 1
+        assert len(old) == len(new)
+        der = der.replace(old, new)
+    return der
+
+
+KEY_USAGE, KEY_IDENTIFIER = b"\x06\x03\x55\x1d\x0f", b"\x06\x03\x55\x1d\x0e"
+
+
+def test_a_certificate_of_a_version_that_does_not_exist_is_refused() -> None:
+    der = _spoiled((b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x03"))
+    with pytest.raises(PKIMessageRejected) as raised:
+        protection_certificate(replace(FIRST, extra_certs_der=(der,)))
+    assert raised.value.fail_info is BAD.BAD_DATA_FORMAT
+
+
+def test_a_certificate_with_an_extension_twice_is_refused() -> None:
+    signer = x509.load_der_x509_certificate(_spoiled((KEY_USAGE, KEY_IDENTIFIER)))
+    with pytest.raises(PKIMessageRejected) as raised:
+        check_signer(HEADER, signer)
+    assert raised.value.fail_info is BAD.BAD_DATA_FORMAT
+
+
 def test_a_signer_is_who_the_header_says() -> None:
     check_signer(replace(HEADER, sender_kid=b"kid"), SIGNER)
     check_signer(HEADER, SIGNER)

@@ -102,6 +102,16 @@ _PRF = encode_algorithm(PBMAC.prf)
         pytest.param(_pbm(_SALT, _OWF, _COUNT, _MAC, _MAC), PKIFailureInfo.BAD_DATA_FORMAT, id="pbm with more"),
         pytest.param(PBMAC1MAC(SALT, 99).algorithm, PKIFailureInfo.BAD_ALG, id="pbmac1 with few iterations"),
         pytest.param(PBMAC1MAC(SALT, 1 << 40).algorithm, PKIFailureInfo.BAD_ALG, id="pbmac1 with many iterations"),
+        pytest.param(
+            PBMAC1MAC(SALT, 50_001, 40, HMAC_SHA1).algorithm,
+            PKIFailureInfo.BAD_ALG,
+            id="many iterations for two pieces",
+        ),
+        pytest.param(
+            PBMAC1MAC(SALT, 50_001, None, HMAC_SHA1, HMAC_SHA512).algorithm,
+            PKIFailureInfo.BAD_ALG,
+            id="many iterations for the length of the hash",
+        ),
         pytest.param(PBMAC1MAC(SALT, 100, 19).algorithm, PKIFailureInfo.BAD_ALG, id="short key"),
         pytest.param(PBMAC1MAC(SALT, 100, 129).algorithm, PKIFailureInfo.BAD_ALG, id="long key"),
         pytest.param(replace(PBMAC, prf=AES_GMAC).algorithm, PKIFailureInfo.BAD_ALG, id="prf that is no hmac"),

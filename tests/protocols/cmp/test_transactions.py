@@ -107,6 +107,28 @@ def test_the_same_message_again_is_answered_by_the_same_certificate(
         assert world.states() == [TransactionState.CONFIRMED]
 
 
+@pytest.mark.parametrize("section", [{}, {"approval": True}])
+def test_the_same_message_to_two_workers_at_one_time_gets_one_certificate(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: dict[str, Any]
+) -> None:
+    """The second looked for the transaction before the first had begun it."""
+    (tmp_path / "other").mkdir()
+    other = World(tmp_path / "other", shares=world, **section)
+
+    async def none_yet(*_: object) -> None:
+        return None
+
+    client = CMPClient(other.send, world.client().protection, now=world.house.clock.now())
+    first = client.ask(ir(signed_request(world.key)))
+    monkeypatch.setattr(other.assembled.service, "_transaction", none_yet)
+    assert client.again().body == first.body
+    assert client.again().header.sender_nonce == first.header.sender_nonce
+    client.nonce = None
+    stranger = CMPClient(other.send, world.client().protection, transaction_id=client.transaction_id)
+    assert fail_info(stranger.ask(ir(signed_request(new_key())))) is PKIFailureInfo.TRANSACTION_ID_IN_USE
+    assert (world.count(), len(world.states())) == (0 if section else 1, 1)
+
+
 def test_another_message_with_the_same_transaction_id_is_refused(world: World) -> None:
     client = world.client()
     client.ask(ir(signed_request(world.key)))

@@ -97,3 +97,18 @@ def test_a_key_that_cannot_be_encrypted_is_not_made(world: World, oid: str) -> N
     response = world.ask("serverkeygen", asking(world, oid, b"unknown"), user=USER)
     assert (response.status, response.body) == (400, b"there is no key of yours with that decrypt key identifier\n")
     assert certificates_issued(world) == 0
+
+
+def test_two_one_time_secrets_are_used_up_together(tmp_path: Path) -> None:
+    """One that lets the client in, and one that its key is encrypted with."""
+    world = World(tmp_path, server_key_generation=True, authentication=["secret"], users=[])
+    lets_in, opens = (
+        result_of(world.secrets.create(purpose=purpose, identity="device 7", lifetime=timedelta(days=1), by=ALICE))
+        for purpose in ("est", PURPOSE)
+    )
+    csr_der = asking(world, DECRYPT_KEY_ID, opens.terms.reference.encode())
+    user = f"{lets_in.terms.reference}:{lets_in.secret}"
+    envelope, certificate = envelope_and_certificate(world.ask("serverkeygen", csr_der, user=user))
+    check_key(world, envelope.for_shared_key(sha256(opens.secret.encode()).digest())[1], certificate)
+    states = {each.purpose: each.state for each in result_of(world.secrets.list())}
+    assert states == {"est": "used", PURPOSE: "used"}

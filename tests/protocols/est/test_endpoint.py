@@ -31,6 +31,7 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
+@pytest.mark.requirement("R-CEG-152")
 def test_cacerts_has_the_ca_and_those_above_it(world: World) -> None:
     authority = world.house.get(ISSUING)
     expected = {authority.certificate_der, *authority.chain_der}
@@ -89,6 +90,7 @@ def test_certificates_come_in_the_form_that_is_asked_for(world: World) -> None:
     assert header(der, b"content-type") == b"application/pkix-cert"
 
 
+@pytest.mark.requirement("R-PLAT-078")
 @pytest.mark.requirement("R-CEG-150")
 @pytest.mark.parametrize("operation", ["simpleenroll", "simplereenroll", "serverkeygen"])
 def test_the_first_attempt_is_asked_for_a_password_and_is_no_failure(tmp_path: Path, operation: str) -> None:
@@ -97,6 +99,7 @@ def test_the_first_attempt_is_asked_for_a_password_and_is_no_failure(tmp_path: P
         response = world.ask(operation, world.csr())
     assert response.status == 401
     assert header(response, b"www-authenticate") == b'Basic realm="cspd EST", charset="UTF-8"'
+    assert response.body == b"", "Bouncy Castle would stumble over one"
     assert not [each for each in events if each["log_level"] >= LogLevel.info]
     assert not world.house.audited("certificate-refused")
 
@@ -143,8 +146,9 @@ def test_bad_requests_get_their_status_and_a_sentence(world: World, name: str) -
     changes, status = BAD[name]
     response = world.ask("simpleenroll", **{"body": world.csr(), "user": ALICE_S, **changes})
     assert response.status == status
-    assert header(response, b"content-type") == b"text/plain; charset=utf-8"
-    assert response.body.decode().strip()
+    if status != 401:
+        assert header(response, b"content-type") == b"text/plain; charset=utf-8"
+        assert response.body.decode().strip()
     assert not world.house.audited("certificate-issued")
 
 

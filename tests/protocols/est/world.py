@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 from typing import Any, cast
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from cspd.authentication.certificates import ClientCertificates
 from cspd.authentication.secrets import EnrollmentSecrets
 from cspd.authentication.several import FirstOf
 from cspd.authentication.static import StaticUsers
@@ -17,6 +21,7 @@ from cspd.authority.approvals import Approvals
 from cspd.authority.certificates import Certificates as CertificateStore
 from cspd.authority.client_keys import ClientKeys
 from cspd.authority.key_links import KeyLinks
+from cspd.http.channel_bindings import ChannelBindings
 from cspd.http.message import Request, Response
 from cspd.http.router import Router
 from cspd.keys.encryption import MasterKey
@@ -31,7 +36,7 @@ from protocols.est.endpoint import ESTEndpoint
 from protocols.est.labels import Labels
 from protocols.est.service import ESTService
 from tests.support.authorities import Installation
-from tests.support.issuing import make_csr
+from tests.support.issuing import common_name, make_csr
 from tests.support.running import result_of
 
 PROFILE = "tls-client"
@@ -48,9 +53,11 @@ def configuration(**values: Any) -> ESTConfig:
 class World:
     """A server and its clients."""
 
-    def __init__(self, folder: Path, **section: Any) -> None:
-        self.house = house = Installation()
-        house.make_hierarchy(profiles=(PROFILE, "tls-server"))
+    def __init__(self, folder: Path, *, house: Installation | None = None, **section: Any) -> None:
+        if house is None:
+            house = Installation()
+            house.make_hierarchy(profiles=(PROFILE, "tls-server"))
+        self.house = house
         self.key = ec.generate_private_key(ec.SECP256R1())
         certificates = CertificateStore(house.database)
         self.approvals = Approvals(
@@ -76,7 +83,9 @@ class World:
             clock=house.clock,
             authorities=house.registry,
             certificates=certificates,
-            users=FirstOf([StaticUsers("people", {"alice": b"se:cret"})]),
+            users=FirstOf([StaticUsers("people", {"alice": b"se:cret", "bob": b"other"})]),
+            secrets=self.secrets,
+            client_certificates=ClientCertificates(certificates=certificates, status=house.status),
         )
         self.service = service = ESTService(
             authentication=authentication,
@@ -96,7 +105,7 @@ class World:
                 client_keys=client_keys,
             ),
         )
-        labels = Labels(self.configuration, tenants=["demo"])
+        labels = Labels(self.configuration, tenants=["demo"], folder=folder)
         cmc = CMCService(
             clock=house.clock,
             random=Random(5),
@@ -106,6 +115,7 @@ class World:
             revocation=house.revocation,
             certificates=certificates,
             approvals=self.approvals,
+            secrets=self.secrets,
         )
         endpoint = ESTEndpoint(
             service=service,
@@ -128,6 +138,8 @@ class World:
         path: str = f"{BASE}/devices",
         user: str | None = None,
         certificate: bytes | None = None,
+        chain: tuple[bytes, ...] = (),
+        bindings: ChannelBindings | None = None,
         content_type: str = "application/pkcs10",
         **headers: str,
     ) -> Response:
@@ -148,6 +160,8 @@ class World:
             body=body or b"",
             parameters=match.parameters,
             client_certificate=certificate,
+            client_chain=chain,
+            channel_bindings=lambda: bindings or ChannelBindings(),
             is_secure=True,
             peer="192.0.2.7",
             request_id="r-9",
@@ -176,3 +190,14 @@ def only_certificate(response: Response) -> bytes:
     """The one certificate of an enrollment."""
     [certificate_der] = certificates_of(response)
     return certificate_der
+
+
+def with_attributes(
+    key: ec.EllipticCurvePrivateKey, attributes: Mapping[str, str], *, name: str = "a.example"
+) -> bytes:
+    """A request for a host with attributes of text, UTF8String, DER."""
+    builder = x509.CertificateSigningRequestBuilder().subject_name(common_name(name))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    for oid, value in attributes.items():
+        builder = builder.add_attribute(x509.ObjectIdentifier(oid), value.encode())
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)

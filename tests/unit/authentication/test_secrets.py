@@ -8,12 +8,13 @@ from random import Random
 import pytest
 
 from cspd.authentication.secrets import EnrollmentSecrets, GivenSecret, NewSecret
+from cspd.authority.approvals import Approvals, ApprovalTerms, KeptWith
 from cspd.authority.certificates import Certificates
 from cspd.authority.interfaces import Recorded
-from cspd.authority.values import CAReference, Issued, Requester
+from cspd.authority.values import CAReference, Issued, Pending, Requester
 from cspd.keys.encryption import MasterKey
 from cspd.refusals import Conflict, Forbidden, Malformed, NotFound, Unauthorized, Unavailable
-from tests.support.issuing import House
+from tests.support.issuing import House, common_name
 from tests.support.running import result_of
 
 ADMINISTRATOR = Requester(protocol="cspctl", identity="root")
@@ -108,6 +109,84 @@ def test_a_one_time_secret_gives_one_certificate_to_two_clients_at_once(office: 
     page = result_of(Certificates(office.house.database).list())
     assert [record.serial for record in page.records] == [issued.serial]
     office.is_refused(new)
+
+
+def test_a_used_secret_is_found_by_who_says_that_it_may_be(office: Office) -> None:
+    new = office.create(tries=2)
+    office.enroll(office.secrets.use(new.terms))
+    office.is_refused(new)
+    reference = new.terms.reference
+    terms = result_of(office.secrets.check("est", reference, new.secret, even_used=True))
+    assert (terms.state, terms.identity) == ("used", "device 7")
+    for hook in (office.secrets.use(terms), _as_recorded(office.secrets.use_for_request(terms))):
+        with pytest.raises(Conflict, match="cannot be used any more"):
+            office.enroll(hook)
+    for guess in ("wrong", "wrong"):
+        with pytest.raises(Unauthorized):
+            result_of(office.secrets.check("est", reference, guess, even_used=True))
+    with pytest.raises(Unauthorized):  # locked
+        result_of(office.secrets.check("est", reference, new.secret, even_used=True))
+
+
+@pytest.mark.parametrize("end", ["revoked", "expired"])
+def test_no_used_secret_outlives_its_end(office: Office, end: str) -> None:
+    new = office.create()
+    office.enroll(office.secrets.use(new.terms))
+    if end == "revoked":
+        result_of(office.secrets.revoke(new.terms.reference, ADMINISTRATOR))
+    else:
+        office.house.clock.advance(DAY)
+    with pytest.raises(Unauthorized):
+        result_of(office.secrets.check("est", new.terms.reference, new.secret, even_used=True))
+
+
+@pytest.fixture
+def approvals(office: Office) -> Approvals:
+    house = office.house
+    return Approvals(
+        clock=house.clock,
+        random=Random(5),
+        database=house.database,
+        authorities=house.authorities,
+        certificates=Certificates(house.database),
+        issuance=house.pipeline,
+        audit=house.audit,
+    )
+
+
+def test_a_request_that_waits_uses_up_a_one_time_secret(office: Office, approvals: Approvals) -> None:
+    """Both requests have been let in before either is kept."""
+    new = office.create()
+    first, second = (result_of(office.secrets.check("est", new.terms.reference, new.secret)) for _ in range(2))
+    request, other = office.house.request(), office.house.request(subject=common_name("b.example"))
+    terms = ApprovalTerms(retry_after=DAY, lifetime=DAY)
+    kept = result_of(approvals.enroll(request, terms, kept_with=office.secrets.use_for_request(first)))
+    assert isinstance(kept, Pending)
+    with pytest.raises(Conflict, match="cannot be used any more"):
+        result_of(approvals.enroll(other, terms, kept_with=office.secrets.use_for_request(second)))
+    assert [each.id for each in result_of(approvals.list())] == [kept.request_id]
+    assert [each.state for each in result_of(office.secrets.list())] == ["used"]
+    again = result_of(approvals.enroll(request, terms, kept_with=office.secrets.use_for_request(second)))
+    assert again == kept, "the same request is not kept twice, and needs no secret"
+
+
+@pytest.mark.parametrize("end", ["revoked", "locked"])
+def test_no_request_is_kept_by_a_secret_that_ended_meanwhile(office: Office, approvals: Approvals, end: str) -> None:
+    new = office.create(tries=1)
+    if end == "revoked":
+        result_of(office.secrets.revoke(new.terms.reference, ADMINISTRATOR))
+    else:
+        office.is_refused(new, "wrong")
+    hook = office.secrets.use_for_request(new.terms)
+    with pytest.raises(Conflict, match="cannot be used any more"):
+        result_of(
+            approvals.enroll(office.house.request(), ApprovalTerms(retry_after=DAY, lifetime=DAY), kept_with=hook)
+        )
+    assert result_of(approvals.list()) == []
+
+
+def _as_recorded(hook: KeptWith) -> Recorded:
+    return lambda connection, authority_id, serial: hook(connection, "a request")
 
 
 def test_a_shared_secret_gives_several_until_it_is_revoked(office: Office) -> None:

@@ -12,6 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from sqlalchemy import Connection, select
 
 from cspd.authority.approvals import Approvals, ApprovalTerms, RequestState, expiry_job
 from cspd.authority.certificates import Certificates
@@ -26,6 +27,7 @@ from cspd.authority.values import (
     Requester,
 )
 from cspd.refusals import BadPublicKey, Conflict, Forbidden, NotFound, Unavailable
+from cspd.store.tables import enrollment_requests
 from tests.support.issuing import REQUESTER, House, common_name, make_csr
 from tests.support.running import result_of
 
@@ -174,6 +176,33 @@ def test_two_nodes_do_not_issue_twice(house: House) -> None:
     assert result_of(second._issue(approved)) == issued
     page = result_of(Certificates(house.database).list())
     assert [record.serial for record in page.records] == [issued.serial] if isinstance(issued, Issued) else False
+
+
+def test_what_belongs_to_a_request_is_kept_with_it_once(house: House) -> None:
+    approvals, request = node(house), house.request()
+    seen: list[str] = []
+
+    def kept_with(connection: Connection, id: str) -> None:
+        assert connection.execute(select(enrollment_requests.c.id)).scalars().all() == [id]
+        seen.append(id)
+
+    for _ in range(2):
+        answer = result_of(approvals.enroll(request, TERMS, kept_with=kept_with))
+        assert isinstance(answer, Pending)
+    assert seen == [answer.request_id]
+
+
+def test_a_request_is_not_kept_without_what_belongs_to_it(house: House) -> None:
+    approvals = node(house)
+
+    def kept_with(connection: Connection, id: str) -> None:
+        raise Conflict("no", code="secret-used")
+
+    for _ in range(2):
+        with pytest.raises(Conflict, match="no"):
+            result_of(approvals.enroll(house.request(), TERMS, kept_with=kept_with))
+    assert result_of(approvals.list()) == []
+    assert house.audit.events == []
 
 
 def test_an_unknown_request_is_not_found(house: House) -> None:

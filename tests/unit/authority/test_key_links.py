@@ -139,6 +139,18 @@ def test_a_key_that_has_expired_is_linked_no_more() -> None:
     assert [each.old_certificates_der for each in links_of(here, with_third)] == [(after.certificate_der,)]
 
 
+def test_a_link_that_has_expired_is_not_handed_out() -> None:
+    """It ends with the certificate that the new key had at first."""
+    here = Installation()
+    here.make_organization()
+    here.make_root()
+    result_of(here.renewal.rekey(ROOT, ALICE, not_after=here.clock.now() + timedelta(days=30)))
+    renewed = result_of(here.renewal.renew(ROOT, ALICE))
+    assert [bool(each.new_with_old_der) for each in links_of(here, renewed)] == [True]
+    here.clock.advance(timedelta(days=31))
+    assert [bool(each.new_with_old_der) for each in links_of(here, renewed)] == [False]
+
+
 def test_a_ca_with_one_key_and_a_ca_under_a_root_have_no_links() -> None:
     here = Installation()
     root, issuing = here.make_hierarchy()

@@ -12,7 +12,7 @@ from cspd.config.loader import load_configuration
 from cspd.config.problems import ConfigurationRefused, Problem
 from protocols.ocsp.config import OCSPConfig
 from tests.support.clocks import FrozenClock
-from tests.unit.config.installations import install
+from tests.unit.config.installations import SOUND, install
 
 
 def test_findings_of_a_section_are_reported_with_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,3 +34,23 @@ def test_findings_of_a_section_are_reported_with_their_place(tmp_path: Path, mon
     with pytest.raises(ConfigurationRefused) as refused:
         load_configuration(file, environment={}, clock=FrozenClock())
     assert str(refused.value) == f"{file}:25: protocols.ocsp.chain[1]: is no file."
+
+
+def test_cas_whose_clients_fail_in_tls_are_pointed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asks = Inspection(client_trust=[(("trust", 0), "tls.pem")])
+    monkeypatch.setattr(OCSPConfig, "inspect", lambda section, folder, now: asks, raising=False)
+
+    def warnings(text: str) -> list[str]:
+        file = install(tmp_path, text)
+        loaded = load_configuration(file, environment={}, clock=FrozenClock())
+        return [str(each).removeprefix(f"{file}:") for each in loaded.warnings]
+
+    trusting = 'key = "tls.key"\nclient_certificates = "optional"\nclient_trust = ["tls.pem"]\n'
+    elsewhere = SOUND.replace('key = "tls.key"\n', trusting)
+    expected = (
+        'protocols.ocsp.trust[0]: has CAs whose clients no listener of "ocsp" lets through TLS. '
+        "Add the file to client_trust of the listener."
+    )
+    assert warnings(SOUND) == [f"25: {expected}"]
+    assert warnings(elsewhere) == [f"27: {expected}"]
+    assert warnings(elsewhere.replace('["acme"]', '["acme", "ocsp"]')) == []

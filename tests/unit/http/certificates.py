@@ -41,7 +41,7 @@ class Party:
 
 
 def make(
-    name: str,
+    name: str | None,
     issuer: Party | None = None,
     *,
     key: Any = None,
@@ -54,7 +54,7 @@ def make(
     """Issue a certificate; self-signed without an issuer. ``days`` are counted from ``now``."""
     key = key or ec.generate_private_key(ec.SECP256R1())
     now = now or datetime.now(UTC)  # noqa: TID251  # OpenSSL looks at the real time
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    subject = x509.Name([] if name is None else [x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -375,6 +375,24 @@ def test_client_certificate_of_others_is_refused(tmp_path: Path, mode: str) -> N
             shake_hands(tls, show(party))
 
 
+def test_clients_may_have_their_cas_in_several_files(tmp_path: Path) -> None:
+    """The same CA in two of them is one CA."""
+    maker = make("maker", is_ca=True)
+    (tmp_path / "ours.pem").write_bytes(ROOT.pem)
+    (tmp_path / "makers.pem").write_bytes(maker.pem + ROOT.pem)
+    tls = tls_of(tmp_path, client_certificates="optional", client_trust=["ours.pem", "makers.pem"])
+    for issuer in (ROOT, maker):
+        client = make("client", issuer, usage=CLIENT_AUTH)
+
+        def show(context: SSL.Context, client: Party = client) -> None:
+            context.use_certificate(client.certificate)
+            context.use_privatekey(client.key)
+
+        ended = shake_hands(tls, show)
+        assert peer_certificates(ended) == (client.der,)
+        assert len(ended.client.get_client_ca_list()) == 2
+
+
 @pytest.mark.parametrize("is_pem", [False, True])
 def test_trust_file_has_to_hold_certificates(tmp_path: Path, is_pem: bool) -> None:
     der = ISSUING.certificate.public_bytes(Encoding.DER).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09")

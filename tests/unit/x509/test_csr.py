@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import AttributeOID, ExtendedKeyUsageOID, NameOID
 
 from cspd.keys.values import PrivateKey
-from cspd.x509.csr import CSRError, CSRSignatureError, parse_csr
+from cspd.x509.csr import EST_IDENTITY_LINKING, OTP_CHALLENGE, CSRError, CSRSignatureError, parse_csr
 from cspd.x509.public_keys import PublicKeyError
 
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -55,6 +55,17 @@ def test_a_request_says_what_it_asks_for() -> None:
     assert [(extension.value, extension.critical) for extension in request.extensions] == [(usages, True)]
     assert request.challenge_password == "secret"
     assert "secret" not in repr(request)
+
+
+def test_challenges_have_attributes_of_their_own() -> None:
+    """RFC 7894."""
+    asked = builder().add_attribute(x509.ObjectIdentifier(OTP_CHALLENGE), b"one time")
+    asked = asked.add_attribute(x509.ObjectIdentifier(EST_IDENTITY_LINKING), b"bound")
+    request = parse_csr(signed(asked))
+    assert (request.otp_challenge, request.est_identity_linking) == ("one time", "bound")
+    assert request.attribute_types == {OTP_CHALLENGE, EST_IDENTITY_LINKING}
+    assert "one time" not in repr(request)
+    assert "bound" not in repr(request)
 
 
 def test_a_bare_request_asks_for_nothing_more() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +25,7 @@ from cspd.x509.cms.signed import (
 )
 from cspd.x509.cms.signing import SignedDataBuilder
 from cspd.x509.cms.values import DATA, CMSError
+from cspd.x509.identifiers import subject_key_identifier
 from cspd.x509.signatures import SignatureError, read_algorithm, verify_signature
 from tests.support.issuing import common_name
 from tests.support.keys import InlineKeys
@@ -151,3 +153,24 @@ def test_a_stranger_signed_it() -> None:
 def test_any_octets_give_a_message_or_an_error(data: bytes) -> None:
     with pytest.raises(CMSError):
         read_signed_data(data)
+
+
+def test_a_certificate_with_an_extension_twice_is_named_by_its_key() -> None:
+    """``cryptography`` raises an exception of its own kind for it."""
+    key = ec.derive_private_key(4711, ec.SECP256R1())
+    builder = x509.CertificateBuilder().subject_name(common_name("signer")).issuer_name(common_name("signer"))
+    builder = builder.public_key(key.public_key()).serial_number(17)
+    builder = builder.not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
+    builder = builder.not_valid_after(datetime(2027, 1, 1, tzinfo=UTC))
+    for number in (1, 2):
+        extension = x509.UnrecognizedExtension(x509.ObjectIdentifier(f"1.2.3.{number}"), b"")
+        builder = builder.add_extension(extension, critical=False)
+    der = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+    certificate = x509.load_der_x509_certificate(der.replace(b"\x2a\x03\x02", b"\x2a\x03\x01"))
+    with pytest.raises(x509.DuplicateExtension):
+        _ = certificate.extensions
+    identifier = subject_key_identifier(key.public_key())
+    signed, _ = signed_by(KeyType.EC_P256, hashes.SHA256())
+    [signer] = read_signed_data(signed).signers
+    signer = replace(signer, issuer_der=None, serial_number=None, subject_key_identifier=identifier)
+    assert find_certificate(signer, [certificate]) == certificate
