@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from cspd.authority.approvals import Approvals
-from cspd.authority.chains import issuers_of
+from cspd.authority.chains import issued_of
 from cspd.authority.interfaces import Authorities, CertificateStore
 from cspd.authority.requests import read_request
 from cspd.authority.values import EnrollmentRequest, Issued
@@ -120,14 +120,7 @@ class CertificateAnswers:
         assert kept.serial is not None
         record = await self._certificates.find(kept.authority_id, kept.serial)
         authority = await self._authorities.by_id(kept.authority_id)
-        assert record.certificate_der is not None
-        return Issued(
-            certificate_der=record.certificate_der,
-            chain_der=issuers_of(authority, record),
-            serial=record.serial,
-            not_before=record.not_before,
-            not_after=record.not_after,
-        )
+        return issued_of(authority, record)
 
     async def _asked(self, kept: CertifiedRequest) -> EnrollmentRequest | None:
         """What was asked for, if an approval has kept it."""
