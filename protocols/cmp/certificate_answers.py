@@ -10,7 +10,6 @@ from cryptography import x509
 from cspd.authority.approvals import Approvals
 from cspd.authority.chains import issued_of
 from cspd.authority.interfaces import Authorities, CertificateStore
-from cspd.authority.requests import read_request
 from cspd.authority.values import EnrollmentRequest, Issued
 from cspd.refusals import NotFound, Refused
 from cspd.x509.crmf.messages import EncryptedKey
@@ -150,5 +149,7 @@ def _general_info(transaction: Transaction | None, responses: Sequence[CertRespo
 
 def _is_as_asked(request: EnrollmentRequest, certificate_der: bytes) -> bool:
     """Whether subject and names are those of the request."""
-    asked, certificate = read_request(request), x509.load_der_x509_certificate(certificate_der)
-    return asked.subject == certificate.subject and set(asked.subject_alt_names) == set(names_of(certificate))
+    certificate = x509.load_der_x509_certificate(certificate_der)
+    assert request.csr_der is None, "names are only in the request itself"
+    subject = x509.Name([]) if request.subject is None else request.subject
+    return subject == certificate.subject and set(request.subject_alt_names or ()) == set(names_of(certificate))
