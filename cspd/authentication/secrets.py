@@ -23,7 +23,7 @@ from hmac import compare_digest
 from random import Random
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from cspd.audit.events import AuditEvent, AuditLog, Outcome
 from cspd.authority.approvals import KeptWith
@@ -38,6 +38,12 @@ from cspd.store.tables import enrollment_secrets as table
 
 NOT_PROVED = "unknown reference number, or wrong secret"
 """Also for a secret that is used, revoked, locked or expired: only who has it may learn that it once was right."""
+# Built once: each enrollment by a secret runs them.
+_FIND = select(table).where(table.c.reference == bindparam("of_reference"))
+_USE = update(table).where(
+    table.c.reference == bindparam("of_reference"), table.c.revoked_at.is_(None), table.c.failures < table.c.tries
+)
+_USE_ONCE = _USE.where(table.c.used_at.is_(None))
 DEFAULT_TRIES = 10
 MAX_REFERENCE = 64
 MAX_SECRET = 1024
@@ -252,12 +258,10 @@ class EnrollmentSecrets:
         return kept
 
     def _use(self, connection: Connection, secret: EnrollmentSecret, **certificate: str | int) -> None:
-        query = update(table).where(
-            table.c.reference == secret.reference, table.c.revoked_at.is_(None), table.c.failures < table.c.tries
+        use = _USE_ONCE if secret.one_time else _USE
+        changed = connection.execute(
+            use, {"of_reference": secret.reference, "used_at": self._clock.now(), **certificate}
         )
-        if secret.one_time:
-            query = query.where(table.c.used_at.is_(None))
-        changed = connection.execute(query.values(used_at=self._clock.now(), **certificate))
         if changed.rowcount != 1:
             raise Conflict("the secret cannot be used any more", code="secret-used")
 
@@ -300,8 +304,9 @@ class EnrollmentSecrets:
     async def _row(self, reference: str) -> Row[Any] | None:
         if len(reference) > MAX_REFERENCE or not reference.isascii() or "\0" in reference:
             return None
-        query = select(table).where(table.c.reference == reference)
-        return await self._database.read(lambda connection: connection.execute(query).first())
+        return await self._database.read(
+            lambda connection: connection.execute(_FIND, {"of_reference": reference}).first()
+        )
 
     def _event(self, what: str, terms: EnrollmentSecret, actor: str, outcome: Outcome = Outcome.SUCCESS) -> AuditEvent:
         fields: dict[str, str | int | bool | None] = {

@@ -32,7 +32,7 @@ from cspd.authority.approval_rows import (
     list_requests,
     move,
 )
-from cspd.authority.chains import issuers_of
+from cspd.authority.chains import issued_of
 from cspd.authority.interfaces import Authorities, CertificateStore, Issuance
 from cspd.authority.request_encoding import digest_of
 from cspd.authority.requests import read_request
@@ -251,14 +251,7 @@ class Approvals:
         assert kept.serial is not None
         record = await self._certificates.find(kept.authority_id, kept.serial)
         authority = await self._authorities.by_id(kept.authority_id)
-        assert record.certificate_der is not None
-        return Issued(
-            certificate_der=record.certificate_der,
-            chain_der=issuers_of(authority, record),
-            serial=record.serial,
-            not_before=record.not_before,
-            not_after=record.not_after,
-        )
+        return issued_of(authority, record)
 
 
 def expiry_job(clock: Clock, database: Database) -> Job:

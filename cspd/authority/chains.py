@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterable
 
 from cspd.authority.interfaces import Authorities
-from cspd.authority.values import Authority, CertificateRecord
+from cspd.authority.values import Authority, CertificateRecord, Issued
 from cspd.refusals import Conflict, NotFound
 
 
@@ -25,6 +25,18 @@ def issuers_of(authority: Authority, record: CertificateRecord) -> tuple[bytes, 
     if authority.certificate_der is None:
         raise NotFound("the CA has no certificate")
     return (authority.certificate_der, *authority.chain_der)
+
+
+def issued_of(authority: Authority, record: CertificateRecord) -> Issued:
+    """What issuance gave for a certificate that is kept whole; raises NotFound for a CA without a certificate."""
+    assert record.certificate_der is not None
+    return Issued(
+        certificate_der=record.certificate_der,
+        chain_der=issuers_of(authority, record),
+        serial=record.serial,
+        not_before=record.not_before,
+        not_after=record.not_after,
+    )
 
 
 async def root_of(authorities: Authorities, authority: Authority) -> Authority:

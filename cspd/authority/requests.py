@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -52,6 +52,23 @@ def read_request(request: EnrollmentRequest) -> AskedCertificate:
         public_key_der=public_key_der,
         subject_alt_names=names if request.subject_alt_names is None else request.subject_alt_names,
         extensions=extensions if request.extensions is None else tuple(_extensions(request.extensions)),
+    )
+
+
+def with_proof_checked(request: EnrollmentRequest) -> EnrollmentRequest:
+    """The request by key and names instead of its CSR, whose signature is checked here, once; raises as
+    :func:`read_request`. For protocols that look at a request more than once."""
+    asked = read_request(request)
+    return replace(
+        request,
+        csr_der=None,
+        public_key_der=asked.public_key_der,
+        subject=asked.subject,
+        subject_alt_names=asked.subject_alt_names,
+        extensions=tuple(
+            RequestedExtension(oid=each.oid.dotted_string, critical=each.critical, value_der=each.value.public_bytes())
+            for each in asked.extensions
+        ),
     )
 
 

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
@@ -39,7 +39,22 @@ def parse_duration(value: Any) -> timedelta:
     raise ValueError('a span of time, for example "60s", "15 min" or "P7DT12H"')
 
 
+def _is_positive(span: timedelta) -> timedelta:
+    if span <= timedelta(0):
+        raise ValueError("a span of time longer than zero")
+    return span
+
+
+def _has_a_second(span: timedelta) -> timedelta:
+    if span < timedelta(seconds=1):
+        raise ValueError("a span of time of a second or more")
+    return span
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+PositiveDuration = Annotated[Duration, AfterValidator(_is_positive)]
+DurationOfSeconds = Annotated[Duration, AfterValidator(_has_a_second)]
+"""A second or more: what is told to clients in whole seconds."""
 
 
 class SecretReference(Section):

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from cspd.authority.values import CAReference, RevocationReason
-from cspd.config.values import Duration, Section
-from cspd.refusals import Malformed
+from cspd.authority.ca_name import CAName
+from cspd.authority.values import RevocationReason
+from cspd.config.values import PositiveDuration, Section
 from protocols.acme.identifiers import normalize_dns_name
 from protocols.acme.messages import MAX_IDENTIFIERS
 
@@ -33,23 +33,10 @@ def _parse_nameserver(value: Any) -> Nameserver:
     raise ValueError('an IPv4 address and a port, for example "192.0.2.1:53"')
 
 
-def _positive(span: timedelta) -> timedelta:
-    if span <= timedelta(0):
-        raise ValueError("a span longer than zero")
-    return span
-
-
 def _parse_name(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("a name")
     return normalize_dns_name(value)
-
-
-def _ca_reference(value: str) -> str:
-    try:
-        return str(CAReference.parse(value))
-    except Malformed as error:
-        raise ValueError(error.reason) from error
 
 
 def _cron(value: str) -> str:
@@ -60,7 +47,6 @@ def _cron(value: str) -> str:
 
 
 SignatureAlgorithm = Literal["ES256", "ES384", "ES512", "RS256", "EdDSA"]
-PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 CronExpression = Annotated[str, AfterValidator(_cron)]
 NameserverList = tuple[Annotated[Nameserver, BeforeValidator(_parse_nameserver)], ...]
 AttemptTimeout = Annotated[float, Field(gt=0, le=300)]
@@ -148,7 +134,7 @@ class ACMEConfig(Section):
         RevocationReason.CESSATION_OF_OPERATION,
     )
     """Reasons that clients may give."""
-    revocation_reasons_by_ca: Mapping[Annotated[str, AfterValidator(_ca_reference)], tuple[RevocationReason, ...]] = {}
+    revocation_reasons_by_ca: Mapping[CAName, tuple[RevocationReason, ...]] = {}
     """The same for single CAs, by ``<organization>~<ca-id>``."""
     allow_addresses: tuple[IPNetwork, ...] = ()
     """Networks that http-01 may connect to although they are private, loopback, link-local or reserved."""

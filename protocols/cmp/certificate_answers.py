@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from cspd.authority.approvals import Approvals
-from cspd.authority.chains import issuers_of
+from cspd.authority.chains import issued_of
 from cspd.authority.interfaces import Authorities, CertificateStore
-from cspd.authority.requests import read_request
 from cspd.authority.values import EnrollmentRequest, Issued
 from cspd.refusals import NotFound, Refused
 from cspd.x509.crmf.messages import EncryptedKey
@@ -120,14 +119,7 @@ class CertificateAnswers:
         assert kept.serial is not None
         record = await self._certificates.find(kept.authority_id, kept.serial)
         authority = await self._authorities.by_id(kept.authority_id)
-        assert record.certificate_der is not None
-        return Issued(
-            certificate_der=record.certificate_der,
-            chain_der=issuers_of(authority, record),
-            serial=record.serial,
-            not_before=record.not_before,
-            not_after=record.not_after,
-        )
+        return issued_of(authority, record)
 
     async def _asked(self, kept: CertifiedRequest) -> EnrollmentRequest | None:
         """What was asked for, if an approval has kept it."""
@@ -157,5 +149,7 @@ def _general_info(transaction: Transaction | None, responses: Sequence[CertRespo
 
 def _is_as_asked(request: EnrollmentRequest, certificate_der: bytes) -> bool:
     """Whether subject and names are those of the request."""
-    asked, certificate = read_request(request), x509.load_der_x509_certificate(certificate_der)
-    return asked.subject == certificate.subject and set(asked.subject_alt_names) == set(names_of(certificate))
+    certificate = x509.load_der_x509_certificate(certificate_der)
+    assert request.csr_der is None, "names are only in the request itself"
+    subject = x509.Name([]) if request.subject is None else request.subject
+    return subject == certificate.subject and set(request.subject_alt_names or ()) == set(names_of(certificate))

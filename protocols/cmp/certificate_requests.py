@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cspd.authority.crmf_requests import enrollment_request
 from cspd.authority.interfaces import Authorities, CertificateStore
 from cspd.authority.profile_values import Profile, ProfileCategory
-from cspd.authority.requests import read_request
+from cspd.authority.requests import read_request, with_proof_checked
 from cspd.authority.values import CertificateRecord, CertificateState, EnrollmentRequest
 from cspd.keys.values import PrivateKey
 from cspd.refusals import Forbidden, NotFound
@@ -94,8 +94,9 @@ class CertificateRequests:
     async def _read(self, turn: Turn, cert_req_id: int) -> AskedFor:
         content = turn.message.body.content
         if isinstance(content, CertificationRequest):
-            request = EnrollmentRequest(
-                ca=turn.terms.ca, profile=turn.terms.profile, requester=turn.requester, csr_der=content.der
+            terms = turn.terms
+            request = with_proof_checked(
+                EnrollmentRequest(ca=terms.ca, profile=terms.profile, requester=turn.requester, csr_der=content.der)
             )
             self._check_names(request, turn)
             return AskedFor(request=request)

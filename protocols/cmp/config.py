@@ -26,13 +26,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
+from cspd.authority.ca_name import CAName
 from cspd.authority.values import CAReference
 from cspd.config.inspection import Inspection
 from cspd.config.problems import Problem
-from cspd.config.values import Duration, Section
-from cspd.refusals import Malformed
+from cspd.config.values import DurationOfSeconds, Section
 from protocols.cmp.algorithm_rules import (
     AlgorithmRules,
     Curve,
@@ -49,23 +49,6 @@ from protocols.cmp.trust import BadTrust, read_anchors
 DEFAULT_RULES = "default"
 
 
-def _ca_reference(text: str) -> str:
-    try:
-        CAReference.parse(text)
-    except Malformed as error:
-        raise ValueError(error.reason) from error
-    return text
-
-
-def _positive(span: timedelta) -> timedelta:
-    if span < timedelta(seconds=1):
-        raise ValueError("a span of time of a second or more")
-    return span
-
-
-PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
-CAName = Annotated[str, AfterValidator(_ca_reference)]
-"""``organization~ca``."""
 LabelID = Annotated[str, Field(pattern=r"^[A-Za-z0-9.~-]{1,64}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 
@@ -166,10 +149,10 @@ class LabelConfig(Section):
     certificate: bool | None = None
     vendor_trust: Name | None = None
     implicit_confirm: bool | None = None
-    confirm_wait: PositiveDuration | None = None
+    confirm_wait: DurationOfSeconds | None = None
     approval: bool | None = None
-    check_after: PositiveDuration | None = None
-    approval_lifetime: PositiveDuration | None = None
+    check_after: DurationOfSeconds | None = None
+    approval_lifetime: DurationOfSeconds | None = None
     revoke_replaced: bool | None = None
     key_generation: bool | None = None
 
@@ -190,13 +173,13 @@ class CMPConfig(Section):
     """Requests signed with a certificate that devices are made with: the name of a ``[[protocols.cmp.trust]]``."""
     implicit_confirm: bool = True
     """Clients that ask for it need not confirm that they got their certificate."""
-    confirm_wait: PositiveDuration = timedelta(minutes=5)
+    confirm_wait: DurationOfSeconds = timedelta(minutes=5)
     """A certificate that is not confirmed by then is revoked."""
     approval: bool = False
     """Each request waits for ``cspctl request approve``."""
-    check_after: PositiveDuration = timedelta(minutes=1)
+    check_after: DurationOfSeconds = timedelta(minutes=1)
     """When a client whose request waits is to ask again."""
-    approval_lifetime: PositiveDuration = timedelta(days=7)
+    approval_lifetime: DurationOfSeconds = timedelta(days=7)
     revoke_replaced: bool = False
     """A certificate is revoked as superseded once its successor by kur is confirmed."""
     key_generation: bool = False
@@ -205,12 +188,12 @@ class CMPConfig(Section):
     """Limits of algorithms; ``default`` is there without being written, and is what labels have that name none."""
     trust: tuple[TrustConfig, ...] = ()
     registration_authorities: tuple[RegistrationAuthorityConfig, ...] = ()
-    time_tolerance: PositiveDuration = timedelta(minutes=5)
+    time_tolerance: DurationOfSeconds = timedelta(minutes=5)
     """How far messageTime may be from the time of the server."""
     max_message_bytes: Annotated[int, Field(ge=4096, le=1 << 20)] = 64 * 1024
     max_requests: Annotated[int, Field(ge=1, le=100)] = 16
     """Certificates, revocations or confirmations in one message."""
-    transaction_lifetime: PositiveDuration = timedelta(minutes=60)
+    transaction_lifetime: DurationOfSeconds = timedelta(minutes=60)
     """How long a transaction that nobody goes on with is kept; one that waits for approval is kept longer."""
     max_transactions: Annotated[int, Field(ge=0)] = 10_000
     """Transactions in progress; with 0 none is kept, and certificates are confirmed implicitly (R-CAGW-214)."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cspd.refusals import Conflict
@@ -34,10 +34,18 @@ MOVED = "transaction-moved"
 _IN_PROGRESS = (TransactionState.WAITING.value, TransactionState.ISSUED.value, TransactionState.REVOKING.value)
 _BATCH = 1000
 
+# Built once: building the insertion anew costs more than running it.
+_FIND = select(table).where(table.c.endpoint == bindparam("of_endpoint"), table.c.transaction_id == bindparam("of_id"))
+_FIND_FOR_UPDATE = _FIND.with_for_update()
+_INSERTIONS = {
+    name: dialect.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite))
+}
+
 
 def find(connection: Connection, endpoint: str, transaction_id: bytes) -> Transaction | None:
     """The transaction of that id."""
-    row = connection.execute(_one(endpoint, transaction_id)).first()
+    row = connection.execute(_FIND, _key(endpoint, transaction_id)).first()
     return None if row is None else _transaction(row)
 
 
@@ -47,13 +55,10 @@ def add(connection: Connection, begun: Transaction, request: CertifiedRequest) -
     ``begun`` is the transaction as the first request of the message makes it. Raises Conflict, code :data:`MOVED`, if
     the id belongs to another message or the request is answered.
     """
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     row = _columns(replace(begun, requests=(request,), state=_state(begun.state, (request,))))
-    insertion = dialect.insert(table).values(row).on_conflict_do_nothing()
-    if connection.execute(insertion.execution_options(preserve_rowcount=True)).rowcount == 1:
+    if connection.execute(_INSERTIONS[connection.dialect.name], row).rowcount == 1:
         return
-    query = _one(begun.endpoint, begun.transaction_id).with_for_update()
-    kept = _transaction(connection.execute(query).one())
+    kept = _transaction(connection.execute(_FIND_FOR_UPDATE, _key(begun.endpoint, begun.transaction_id)).one())
     if (
         kept.request_digest != begun.request_digest
         or kept.client != begun.client
@@ -120,8 +125,8 @@ def delete_expired(connection: Connection, now: datetime) -> int:
     return connection.execute(gone).rowcount
 
 
-def _one(endpoint: str, transaction_id: bytes) -> Any:
-    return select(table).where(table.c.endpoint == endpoint, table.c.transaction_id == transaction_id.hex())
+def _key(endpoint: str, transaction_id: bytes) -> dict[str, str]:
+    return {"of_endpoint": endpoint, "of_id": transaction_id.hex()}
 
 
 def _update(endpoint: str, transaction_id: bytes) -> Any:

@@ -84,7 +84,7 @@ class Unconfirmed:
 
     async def _expire(self, transaction: Transaction) -> None:
         if transaction.state is TransactionState.WAITING:
-            requests = tuple([await self._given_up(each) for each in transaction.requests])
+            requests = await self.give_up(transaction, Requester(protocol="cmp", identity=transaction.identity))
         else:
             requests = transaction.requests
         if transaction.state is not TransactionState.REVOKING:

@@ -21,34 +21,18 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from cspd.authentication.certificates import TrustAnchors
 from cspd.authentication.config import AuthenticationName
+from cspd.authority.ca_name import CAName
 from cspd.authority.values import CAReference
 from cspd.config.inspection import Inspection
 from cspd.config.problems import KeyPath, Problem
-from cspd.config.values import Duration, Section
-from cspd.refusals import Malformed
+from cspd.config.values import DurationOfSeconds, Section
 from protocols.est.messages import ChannelBinding, Terms
 from protocols.est.trust import BadTrustFile, faults_of, read_trust_file
 
-
-def _ca_reference(text: str) -> str:
-    try:
-        CAReference.parse(text)
-    except Malformed as error:
-        raise ValueError(error.reason) from error
-    return text
-
-
-def _positive(span: timedelta) -> timedelta:
-    if span < timedelta(seconds=1):
-        raise ValueError("a span of time of a second or more")
-    return span
-
-
-PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 # No underscore, which separates the parts of the form TENANT_CA_PROFILE; no name of an operation.
 LabelID = Annotated[str, Field(pattern=r"^[A-Za-z0-9.~-]{1,64}$")]
 _OPERATIONS = frozenset(
@@ -73,15 +57,15 @@ class LabelConfig(Section):
     """``[[protocols.est.labels]]``: a short path for one CA and profile; the rest is the section's unless set here."""
 
     id: LabelID
-    ca: Annotated[str, AfterValidator(_ca_reference)]
+    ca: CAName
     """``organization~ca``."""
     profile: str
     authentication: Annotated[tuple[Authentication, ...], Field(min_length=1)] | None = None
     trust: tuple[str, ...] | None = None
     channel_binding: ChannelBinding | None = None
     approval: bool | None = None
-    approval_retry: PositiveDuration | None = None
-    approval_lifetime: PositiveDuration | None = None
+    approval_retry: DurationOfSeconds | None = None
+    approval_lifetime: DurationOfSeconds | None = None
     revoke_replaced: bool | None = None
     server_key_generation: bool | None = None
 
@@ -115,8 +99,8 @@ class ESTConfig(Section):
     """Which label is served without one: ``/.well-known/est/cacerts``."""
     approval: bool = False
     """Each request waits for ``cspctl request approve``."""
-    approval_retry: PositiveDuration = timedelta(minutes=1)
-    approval_lifetime: PositiveDuration = timedelta(days=7)
+    approval_retry: DurationOfSeconds = timedelta(minutes=1)
+    approval_lifetime: DurationOfSeconds = timedelta(days=7)
     revoke_replaced: bool = False
     """Re-enrollment revokes the certificate that it replaces (superseded)."""
     server_key_generation: bool = False

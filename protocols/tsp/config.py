@@ -28,15 +28,14 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from cspd.authority.values import CAReference
+from cspd.authority.ca_name import CAName
 from cspd.config.inspection import Inspection
 from cspd.config.model import Insecure
 from cspd.config.problems import KeyPath, Problem
-from cspd.config.values import Duration, Section
+from cspd.config.values import PositiveDuration, Section
 from cspd.jobs.cron import Cron
 from cspd.keys.config import ProviderName
 from cspd.keys.values import KeyType
-from cspd.refusals import Malformed
 from cspd.x509.names import parse_name
 from protocols.tsp.messages import HashAlgorithm
 from protocols.tsp.unit_checks import EXPIRY_WARNING
@@ -57,30 +56,15 @@ def _cron(text: str) -> str:
     return text
 
 
-def _ca_reference(text: str) -> str:
-    try:
-        CAReference.parse(text)
-    except Malformed as error:
-        raise ValueError(error.reason) from error
-    return text
-
-
 def _distinguished_name(text: str) -> str:
     if not parse_name(text).rdns:  # raises NameSyntaxError, a ValueError that says what is wrong
         raise ValueError("a distinguished name that is not empty")
     return text
 
 
-def _positive(span: timedelta) -> timedelta:
-    if span <= timedelta(0):
-        raise ValueError("a span of time longer than zero")
-    return span
-
-
 UNVERIFIED = "system"
 """The time source that compares nothing."""
 
-PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 IssuerID = Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{1,64}$")]
 
 
@@ -146,7 +130,7 @@ class ProfileConfig(Section):
 class CertificationConfig(Section):
     """``certification`` of an issuer: our own CA gives it its certificate, and a new one in time."""
 
-    ca: Annotated[str, AfterValidator(_ca_reference)]
+    ca: CAName
     """``organization~ca``."""
     profile: str = "timestamping"
     """A certificate profile whose extendedKeyUsage is timeStamping alone, critical."""

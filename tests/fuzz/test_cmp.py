@@ -1,71 +1,33 @@
-"""Any bytes: a PKIMessage that means the same when written again, or the codec's own error.
+"""Messages of the Certificate Management Protocol that somebody else changed, and secrets that cost too much.
 
 ``corpus/cmp`` has what ``openssl cmp`` and its mock server said to each other; ``make.sh`` there makes it.
 """
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.cmp import info_types
-from protocols.cmp.codec import DecodeError, decode, decode_header, encode
+from cspd.x509 import tlv
+from cspd.x509.signatures import Algorithm
+from protocols.cmp.codec import DecodeError, decode
 from protocols.cmp.errors import PKIMessageRejected
 from protocols.cmp.header_rules import check_first, check_signer, protection_certificate, require_protection
-from protocols.cmp.mac_algorithms import MACPolicy, read_mac_algorithm
-from protocols.cmp.messages import (
-    CertReqContent,
-    InfoTypeAndValue,
-    NestedMessageContent,
-    PKIMessage,
-    RevRepContent,
-    RevReqContent,
-)
+from protocols.cmp.mac_algorithms import DEFAULT_MAC_POLICY, PBMAC1MAC, PasswordBasedMAC, read_mac_algorithm
+from protocols.cmp.messages import PKIMessage
 from protocols.cmp.protection import ProtectionKind, protection_kind, verify_mac, verify_message_signature
-from tests.protocols.cmp.vectors import BODIES, FULL_HEADER, NOW, SECRET, STRUCTURE, VECTORS
+from protocols.cmp.status import PKIFailureInfo
+from tests.fuzz.any_bytes import FEW_ITERATIONS, NOW, SECRET, mac_parameters
+from tests.fuzz.mutation import damaged
+from tests.protocols.cmp.vectors import VECTORS
 
-SEEDS = [*VECTORS.values(), *(encode(PKIMessage(FULL_HEADER, body, b"mac", (STRUCTURE,))) for body in BODIES)]
 PROTECTED = {decode(vector).protected_part_der for vector in VECTORS.values()}
-FEW_ITERATIONS = MACPolicy(min_iterations=1, max_iterations=1000)
-
-
-@st.composite
-def damaged(draw: st.DrawFn) -> bytes:
-    """A message with some octets replaced, removed, put in or repeated."""
-    octets = bytearray(draw(st.sampled_from(SEEDS)))
-    for _ in range(draw(st.integers(1, 3))):
-        at = draw(st.integers(0, max(0, len(octets) - 1)))
-        match draw(st.integers(0, 4)):
-            case 0 | 1:
-                octets[at : at + 1] = draw(st.binary(min_size=1, max_size=1))
-            case 2:
-                del octets[at : at + draw(st.integers(1, 3))]
-            case 3:
-                octets[at:at] = draw(st.binary(min_size=1, max_size=4))
-            case _:
-                octets[at:at] = octets[at : at + draw(st.integers(1, 40))]
-    return bytes(octets)
-
-
-def _has_crmf(message: PKIMessage) -> bool:
-    content = message.body.content
-    if isinstance(content, NestedMessageContent):
-        return any(map(_has_crmf, content.messages))
-    return isinstance(content, CertReqContent | RevReqContent | RevRepContent)
-
-
-@given(st.binary(max_size=300) | damaged())
-def test_bytes_are_a_message_or_an_error(data: bytes) -> None:
-    decode_header(data)
-    with suppress(DecodeError):
-        message = decode(data)
-        written = encode(message)
-        assert decode(written) == message
-        if not _has_crmf(message):
-            assert written == data
+HMACS = tuple(Algorithm(f"1.2.840.113549.2.{number}", tlv.NULL) for number in (7, 8, 9, 10, 11))
+HASHES = tuple(Algorithm(f"2.16.840.1.101.3.4.2.{number}") for number in (1, 2, 3, 4))
 
 
 def _verify(message: PKIMessage) -> None:
@@ -82,7 +44,7 @@ def _verify(message: PKIMessage) -> None:
         verify_message_signature(message, certificate)
 
 
-@given(damaged())
+@given(damaged(list(VECTORS.values())))
 def test_a_damaged_message_is_refused(data: bytes) -> None:
     with suppress(DecodeError):
         message = decode(data)
@@ -94,21 +56,25 @@ def test_a_damaged_message_is_refused(data: bytes) -> None:
                 _verify(message)
 
 
-@given(st.binary(max_size=200) | damaged())
-def test_the_value_of_an_item_is_read_or_an_error(data: bytes) -> None:
-    info = InfoTypeAndValue("1.2.3", data)
-    for read in (
-        info_types.read_confirm_wait_time,
-        info_types.read_texts,
-        info_types.read_structures,
-        info_types.read_one_structure,
-        info_types.read_algorithms,
-        info_types.read_one_algorithm,
-        info_types.read_key_pair_param_req,
-        info_types.read_unsupported_oids,
-        info_types.read_root_ca_key_update,
-        info_types.read_cert_req_template,
-        info_types.read_crl_status_list,
-    ):
-        with suppress(info_types.InfoError):
-            read(info)
+counts = st.integers(0, 2 * DEFAULT_MAC_POLICY.max_iterations) | st.integers(0, 2**170)
+macs = st.builds(
+    PasswordBasedMAC, st.binary(max_size=200), counts, st.sampled_from(HASHES), st.sampled_from(HMACS)
+) | st.builds(
+    PBMAC1MAC,
+    st.binary(max_size=200),
+    counts,
+    st.none() | st.integers(1, 200),
+    st.sampled_from(HMACS),
+    st.sampled_from(HMACS),
+)
+
+
+@given(macs)
+def test_no_parameters_cost_more_than_the_policy_allows(mac: PasswordBasedMAC | PBMAC1MAC) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hashlib, "pbkdf2_hmac", None)  # whoever derives a key to read parameters stumbles here
+        mac_parameters(mac.algorithm.parameters_der)
+        if not DEFAULT_MAC_POLICY.min_iterations <= mac.rounds <= DEFAULT_MAC_POLICY.max_iterations:
+            with pytest.raises(PKIMessageRejected) as raised:
+                read_mac_algorithm(mac.algorithm)
+            assert raised.value.fail_info in (PKIFailureInfo.BAD_ALG, PKIFailureInfo.BAD_DATA_FORMAT)

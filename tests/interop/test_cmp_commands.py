@@ -186,7 +186,6 @@ def test_trust_is_shown_as_the_daemon_has_read_it(site: Site) -> None:
     assert anchor["subject"] == "CN=Vendor Root"
 
 
-@pytest.mark.requirement("R-CAGW-210")
 def test_trust_anchors_that_are_none_are_told_with_their_line(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path, changes=CHANGES, start=False)
     (daemon.folder / "vendors.pem").write_text("no certificate")

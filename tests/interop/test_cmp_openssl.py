@@ -306,7 +306,7 @@ NEGATIVE = {
     "another recipient": (["-recipient", "/CN=another CA"], "wrongAuthority"),
     "without protection": (["-unprotected_requests"], "badMessageCheck"),
     "a weak MAC": (["-mac", "hmac-md5"], "badAlg"),
-    "a MAC that the rules do not have": (["-mac", "hmac-sha512"], "badAlg"),
+    "a MAC that the rules do not have": (["-mac", "hmacWithSHA512"], "badAlg"),
     "another profile": (["-path", f"/cmp/demo/{ISSUING}/tls-server"], ""),
     "the path of another operation": (["-path", "/.well-known/cmp/p/devices/certification"], "badRequest"),
 }

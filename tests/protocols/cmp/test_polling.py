@@ -158,6 +158,14 @@ def test_a_certificate_that_nobody_fetches_is_revoked(world: World) -> None:
     assert world.states() == []
 
 
+def test_what_nobody_has_decided_is_not_approved_after_its_transaction(world: World) -> None:
+    begin(world, ir(signed_request(world.key)))
+    world.pass_time(timedelta(days=6, hours=23, minutes=56))
+    [kept] = result_of(world.approvals.list())
+    assert kept.state.value == "denied"
+    assert world.states() == []
+
+
 def test_what_policy_refuses_does_not_wait(world: World) -> None:
     ip = world.client().ask(ir(signed_request(ec.generate_private_key(ec.SECP192R1()))))
     assert fail_info(ip, 0) is PKIFailureInfo.BAD_CERT_TEMPLATE

@@ -236,6 +236,7 @@ def test_a_device_is_vouched_for_by_its_vendor(house: House) -> None:
     assert fail_info(house, signed(device, middle)) is PKIFailureInfo.SIGNER_NOT_TRUSTED
 
 
+@pytest.mark.requirement("R-CAGW-210")
 def test_strangers_are_not_trusted(house: House) -> None:
     for party in (
         make("device", now=house.now),

@@ -17,6 +17,7 @@ from cspd.authority.values import CertificateState, RevocationReason
 from cspd.x509.signatures import Algorithm
 from protocols.cmp import info_types
 from protocols.cmp.messages import CMP2021, BodyType, CertStatus, PKIBody
+from protocols.cmp.service import Address
 from protocols.cmp.status import PKIFailureInfo, PKIStatus, PKIStatusInfo
 from protocols.cmp.transactions import MOVES, ForbiddenMove, TransactionState, require_move
 from tests.protocols.cmp.world import World
@@ -37,6 +38,7 @@ from tests.support.cmp_client import (
     status_of,
     statuses,
 )
+from tests.support.running import result_of
 
 SHA256 = Algorithm("2.16.840.1.101.3.4.2.1")
 SHA384 = Algorithm("2.16.840.1.101.3.4.2.2")
@@ -129,6 +131,38 @@ def test_the_same_message_to_two_workers_at_one_time_gets_one_certificate(
     assert (world.count(), len(world.states())) == (0 if section else 1, 1)
 
 
+def test_another_message_with_the_same_id_at_one_time_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = world.client()
+    client.ask(ir(signed_request(world.key)))
+
+    async def none_yet(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(world.assembled.service, "_transaction", none_yet)
+    client.nonce = None
+    other = ir(signed_request(new_key(), "second", 1))
+    assert fail_info(client.ask(other)) is PKIFailureInfo.TRANSACTION_ID_IN_USE
+    assert world.count() == 1
+
+
+def test_of_two_messages_that_go_on_at_one_time_one_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second was let in before the first had its effect."""
+    client = world.client()
+    ip = client.ask(ir(signed_request(world.key)))
+    service: Any = world.assembled.service
+    before = result_of(service._transaction(ip.header, _address(world)))
+
+    async def as_before(*_: object) -> object:
+        return before
+
+    client.ask(confirmation(ip))
+    client.nonce = ip.header.sender_nonce
+    monkeypatch.setattr(service, "_transaction", as_before)
+    assert fail_info(client.ask(error())) is PKIFailureInfo.BAD_RECIPIENT_NONCE
+    assert world.states() == [TransactionState.CONFIRMED]
+    assert world.status(certificate(ip)).state is CertificateState.GOOD
+
+
 def test_another_message_with_the_same_transaction_id_is_refused(world: World) -> None:
     client = world.client()
     client.ask(ir(signed_request(world.key)))
@@ -219,6 +253,16 @@ def test_a_confirmation_revokes_what_it_does_not_mention(world: World) -> None:
     assert client.ask(cert_conf(status_of(second, 7))).body.type is BodyType.PKI_CONF
     assert world.states() == [TransactionState.CONFIRMED]
     assert [change.serial for change in world.house.changes] == [_serial(first)]
+
+
+def test_a_wrong_hash_among_good_ones_revokes_all(world: World) -> None:
+    client = world.client()
+    ip = client.ask(ir(signed_request(world.key), signed_request(new_key(), "second", 7)))
+    first, _ = certificates(ip)
+    answer = client.ask(cert_conf(status_of(first), status_of(b"another certificate", 7)))
+    assert fail_info(answer) is PKIFailureInfo.BAD_CERT_ID
+    assert world.states() == [TransactionState.ENDED]
+    assert len(world.house.changes) == 2
 
 
 def test_a_confirmed_certificate_is_not_confirmed_or_given_back_later(world: World) -> None:
@@ -327,6 +371,10 @@ def test_every_move_is_in_the_table() -> None:
             else:
                 with pytest.raises(ForbiddenMove):
                     require_move(current, following)
+
+
+def _address(world: World) -> Address:
+    return Address(terms=world.labels.by_label("devices"))
 
 
 def _serial(certificate_der: bytes) -> int:
