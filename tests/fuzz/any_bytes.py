@@ -63,6 +63,14 @@ from protocols.cmp.protection import ProtectionKind, protection_kind, verify_mac
 from protocols.est.cmc_errors import CMCFailure
 from protocols.est.cmc_requests import ReadRequest, read_tagged_request
 from protocols.est.codec import decode_authorization, decode_request, decode_revocation_form
+from protocols.scep import errors as scep_errors
+from protocols.scep.algorithm_policy import AlgorithmPolicy
+from protocols.scep.capabilities import decode_capabilities, encode_capabilities
+from protocols.scep.codec import decode as decode_pki_message
+from protocols.scep.message_data import decode_message_data, encode_message_data
+from protocols.scep.messages import MessageType
+from protocols.scep.transport import decode_message_parameter
+from protocols.scep.verification import verify as verify_pki_message
 
 AnyBytes = Callable[[bytes], None]
 
@@ -256,6 +264,22 @@ def cmp_everything(data: bytes) -> None:
     mac_parameters(data)
 
 
+def scep_everything(data: bytes) -> None:
+    """A pkiMessage with its signature, and what can be in an envelope, in an answer or in a query."""
+    with suppress(scep_errors.DecodeError):
+        received = decode_pki_message(data)
+        with suppress(scep_errors.PKIMessageRefused):
+            verify_pki_message(received, AlgorithmPolicy(allow_sha1=True))
+        assert isinstance(received.is_self_signed, bool)
+    for message_type in MessageType:
+        with suppress(scep_errors.UnreadableEnvelope):
+            content = decode_message_data(message_type, data)
+            assert decode_message_data(message_type, encode_message_data(content)) == content
+    with suppress(scep_errors.DecodeError):
+        decode_message_parameter(data.decode("latin-1"))
+    assert decode_capabilities(encode_capabilities(decode_capabilities(data))) == decode_capabilities(data)
+
+
 TARGETS: Final[Mapping[str, AnyBytes]] = {
     "est": est_body,
     "cms": cms_message,
@@ -263,4 +287,5 @@ TARGETS: Final[Mapping[str, AnyBytes]] = {
     "cmc": cmc_content,
     "crmf": crmf_messages,
     "cmp": cmp_everything,
+    "scep": scep_everything,
 }

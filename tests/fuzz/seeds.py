@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from cspd.x509.cmc.codec import encode_pki_data, encode_pki_response
 from cspd.x509.cmc.messages import PKIResponse
 from cspd.x509.crmf.encoding import encode_cert_req_messages
@@ -26,8 +28,13 @@ from protocols.cmp.info_types import (
 )
 from protocols.cmp.mac_algorithms import PBMAC1MAC, PasswordBasedMAC
 from protocols.cmp.messages import PKIMessage
+from protocols.scep.capabilities import Capability, encode_capabilities
+from protocols.scep.message_data import encode_message_data
+from protocols.scep.messages import CertsOnly, IssuerAndSerialNumber, IssuerAndSubject
 from tests.protocols.cmp import vectors as cmp
 from tests.protocols.est.cmc_client import Client
+from tests.protocols.scep.vectors import indefinite
+from tests.support import scep_client as scep
 from tests.unit.x509.cmc.test_codec import FULL
 from tests.unit.x509.crmf import requests as crmf
 
@@ -37,7 +44,7 @@ CORPUS: Final = Path(__file__).parent / "corpus"
 def corpus(name: str, pattern: str = "*") -> Mapping[str, bytes]:
     """The messages of one folder of the corpus by their file names, and what was found there to be wrong."""
     files = [*(CORPUS / name).glob(pattern), *(CORPUS / name).glob("found-*")]
-    return {file.name: file.read_bytes() for file in sorted(files) if file.suffix not in {".py", ".sh", ".md"}}
+    return {file.name: file.read_bytes() for file in sorted(files) if file.suffix not in {".py", ".sh", ".md", ".pem"}}
 
 
 def _est() -> Iterable[bytes]:
@@ -89,8 +96,18 @@ def _cmp() -> Iterable[bytes]:
         yield mac.algorithm.parameters_der
 
 
+def _scep() -> Iterable[bytes]:
+    yield from map(indefinite, corpus("scep").values())
+    yield scep.csr_of(crmf.KEY, "device", "sesame")
+    names = [scep.name_of(each).public_bytes() for each in ("a CA", "device")]
+    yield encode_message_data(IssuerAndSubject(names[0], names[1]))
+    yield encode_message_data(IssuerAndSerialNumber(names[0], 1))
+    yield encode_message_data(CertsOnly((scep.certificate_of(crmf.KEY, "device").public_bytes(Encoding.DER),)))
+    yield encode_capabilities(Capability)
+
+
 @cache
 def seeds(target: str) -> tuple[bytes, ...]:
     """The messages for a target of :data:`tests.fuzz.any_bytes.TARGETS`."""
-    made = {"est": _est, "cms": _cms, "ber": _cms, "cmc": _cmc, "crmf": _crmf, "cmp": _cmp}[target]()
+    made = {"est": _est, "cms": _cms, "ber": _cms, "cmc": _cmc, "crmf": _crmf, "cmp": _cmp, "scep": _scep}[target]()
     return (*corpus("cms" if target == "ber" else target).values(), *made)
