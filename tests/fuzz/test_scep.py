@@ -1,6 +1,6 @@
 """Messages of SCEP that somebody else changed, and envelopes: a value, or the codec's own error.
 
-``corpus/scep`` has what ``pki --scep`` of strongSwan said; ``make.py`` there records it.
+``corpus/scep`` has what ``pki --scep`` of strongSwan and PyScep said; ``make*.py`` there records it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from protocols.scep.errors import DecodeError, PKIMessageRefused
 from protocols.scep.verification import verify
 from tests.fuzz.mutation import damaged
 from tests.protocols.scep.vectors import (
+    PYSCEP,
     RECORDED_RA,
     VECTORS,
     at_once,
@@ -32,12 +33,13 @@ from tests.protocols.scep.vectors import (
 from tests.support.running import result_of
 from tests.support.scep_client import EVERYTHING, certificate_of, recipient_key, signer_with
 
-MESSAGES = [*VECTORS.values(), *map(indefinite, VECTORS.values())]
+RECORDED = [*VECTORS.values(), *PYSCEP.values()]
+MESSAGES = [*RECORDED, *map(indefinite, RECORDED)]
 ENVELOPES = [
-    *(envelope for vector in VECTORS.values() if (envelope := decode(vector).message.pkcs_pki_envelope)),
+    *(envelope for vector in RECORDED if (envelope := decode(vector).message.pkcs_pki_envelope)),
     seal_envelope(b"content", Password(b"sesame", 1), ContentCipher.AES_256_GCM, counted),
 ]
-SIGNED = {decode(vector).signer_info.signed_attributes_der for vector in VECTORS.values()}
+SIGNED = {decode(vector).signer_info.signed_attributes_der for vector in RECORDED}
 KEYS = [recipient_key(recorded_ra_key(), RECORDED_RA)]
 
 

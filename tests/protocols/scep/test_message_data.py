@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
@@ -22,6 +24,7 @@ from protocols.scep.messages import (
     MessageType,
 )
 from tests.protocols.scep.vectors import (
+    PYSCEP,
     RECORDED_RA,
     VECTORS,
     counted,
@@ -43,8 +46,8 @@ def test_three_types_are_enrollments() -> None:
     assert [each.value for each in ENROLLMENTS] == [17, 18, 19]
 
 
-def recorded(name: str) -> MessageData:
-    message = decode(VECTORS[name]).message
+def recorded(name: str, vectors: Mapping[str, bytes] = VECTORS) -> MessageData:
+    message = decode(vectors[name]).message
     assert message.pkcs_pki_envelope is not None
     keys = [recipient_key(recorded_ra_key(), RECORDED_RA)]
     work = open_envelope(message.pkcs_pki_envelope, keys, EVERYTHING, random_bytes=counted)
@@ -65,6 +68,19 @@ def test_what_strongswan_polls_for_is_read() -> None:
     asked = recorded("strongswan-poll-1")
     assert isinstance(asked, EnrollmentRequest)
     assert data == IssuerAndSubject(name_of("SCEP test RA").public_bytes(), asked.csr.subject.public_bytes())
+
+
+@pytest.mark.parametrize("name", ["enroll", "enroll-sha1-des3"])
+def test_the_request_of_pyscep_is_read(name: str) -> None:
+    data = recorded(name, PYSCEP)
+    assert isinstance(data, EnrollmentRequest)
+    assert data.csr.challenge_password == "sesame"
+
+
+def test_what_pyscep_asks_for_is_read() -> None:
+    certificate = IssuerAndSerialNumber(name_of("SCEP test CA").public_bytes(), 4711)
+    assert recorded("get-cert", PYSCEP) == recorded("get-crl", PYSCEP) == certificate
+    assert recorded("poll", PYSCEP) == IssuerAndSubject(name_of("SCEP test CA").public_bytes(), SUBJECT)
 
 
 @pytest.mark.parametrize("message_type", ENROLLMENTS)

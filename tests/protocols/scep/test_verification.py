@@ -15,7 +15,7 @@ from protocols.scep.codec import decode
 from protocols.scep.errors import PKIMessageRefused
 from protocols.scep.messages import FailInfo, MessageType, ReceivedMessage
 from protocols.scep.verification import verify
-from tests.protocols.scep.vectors import STRICT, VECTORS, client, ec_key, rsa_key
+from tests.protocols.scep.vectors import PYSCEP, STRICT, VECTORS, client, ec_key, rsa_key
 
 DIGESTS = {"strongswan-sha512-1": "sha512", "strongswan-sha1-des3-1": "sha1"}
 
@@ -24,6 +24,22 @@ DIGESTS = {"strongswan-sha512-1": "sha512", "strongswan-sha1-des3-1": "sha1"}
 def test_what_strongswan_signed_is_verified(name: str) -> None:
     digest = verify(decode(VECTORS[name]), AlgorithmPolicy(allow_sha1="sha1" in name))
     assert digest.name == DIGESTS.get(name, "sha256")
+
+
+@pytest.mark.parametrize(
+    ("name", "message_type", "digest"),
+    [
+        ("enroll", MessageType.PKCS_REQ, "sha512"),
+        ("enroll-sha1-des3", MessageType.PKCS_REQ, "sha1"),
+        ("get-cert", MessageType.GET_CERT, "sha256"),
+        ("get-crl", MessageType.GET_CRL, "sha256"),
+        ("poll", MessageType.CERT_POLL, "sha256"),
+    ],
+)
+def test_what_pyscep_signed_is_verified(name: str, message_type: MessageType, digest: str) -> None:
+    received = decode(PYSCEP[name])
+    assert (received.message.message_type, received.message.transaction_id) == (message_type, name)
+    assert verify(received, AlgorithmPolicy(allow_sha1=True)).name == digest
 
 
 def message() -> ReceivedMessage:

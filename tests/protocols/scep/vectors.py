@@ -1,4 +1,4 @@
-"""What strongSwan sent (``tests/fuzz/corpus/scep``), and keys and certificates for the tests."""
+"""What strongSwan and PyScep sent (``tests/fuzz/corpus/scep``), and keys and certificates for the tests."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tests.support.scep_client import ClientKey, ScepClient, certificate_of, rec
 
 CORPUS = Path(__file__).parents[2] / "fuzz" / "corpus" / "scep"
 VECTORS = {file.stem: file.read_bytes() for file in sorted(CORPUS.glob("strongswan-*.der"))}
+PYSCEP = {file.stem.removeprefix("pyscep-"): file.read_bytes() for file in sorted(CORPUS.glob("pyscep-*.der"))}
 RECORDED_RA = x509.load_pem_x509_certificate((CORPUS / "ra.pem").read_bytes())
 
 T = TypeVar("T")
