@@ -9,5 +9,5 @@
         pkiMessage (SignedData)                       :func:`.codec.decode`, :func:`.verification.verify`
           pkcsPKIEnvelope (EnvelopedData)             :func:`.envelope.open_envelope`
             messageData (PKCS #10, names)             :func:`.message_data.decode_message_data`
-    <-  CertRep                                       :func:`.envelope.seal_envelope`, :func:`.codec.sign`
+    <-  CertRep                                       :func:`.envelope.seal_envelope`, :class:`.codec.MessageSigner`
 """

@@ -11,11 +11,11 @@ from cspd.x509.public_keys import PublicKeyError
 from protocols.scep.errors import UnreadableEnvelope
 from protocols.scep.messages import (
     CertsOnly,
-    EnrollmentRequest,
     IssuerAndSerialNumber,
     IssuerAndSubject,
     MessageData,
     MessageType,
+    PKCS10Request,
 )
 
 
@@ -27,7 +27,7 @@ def decode_message_data(message_type: MessageType, content: bytes) -> MessageDat
     """
     try:
         if message_type.is_enrollment:
-            return EnrollmentRequest(content, parse_csr(content))
+            return PKCS10Request(content, parse_csr(content))
         if message_type is MessageType.CERT_REP:
             return _certs_only(content)
         names = Cursor.over(content)
@@ -63,7 +63,7 @@ def _name(cursor: Cursor) -> bytes:
 
 def encode_message_data(data: MessageData) -> bytes:
     """What goes into an envelope, DER."""
-    if isinstance(data, EnrollmentRequest):
+    if isinstance(data, PKCS10Request):
         return data.csr_der
     if isinstance(data, IssuerAndSubject):
         return tlv.sequence(data.issuer_der, data.subject_der)

@@ -77,7 +77,7 @@ class IssuerAndSerialNumber:
 
 
 @dataclass(frozen=True, slots=True)
-class EnrollmentRequest:
+class PKCS10Request:
     """What a PKCSReq, RenewalReq or UpdateReq asks for (RFC 8894, 3.3.1)."""
 
     csr_der: bytes
@@ -93,7 +93,7 @@ class CertsOnly:
     crls_der: tuple[bytes, ...] = ()
 
 
-MessageData = EnrollmentRequest | IssuerAndSubject | IssuerAndSerialNumber | CertsOnly
+MessageData = PKCS10Request | IssuerAndSubject | IssuerAndSerialNumber | CertsOnly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

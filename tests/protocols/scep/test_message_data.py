@@ -17,11 +17,11 @@ from protocols.scep.errors import UnreadableEnvelope
 from protocols.scep.message_data import decode_message_data, encode_message_data
 from protocols.scep.messages import (
     CertsOnly,
-    EnrollmentRequest,
     IssuerAndSerialNumber,
     IssuerAndSubject,
     MessageData,
     MessageType,
+    PKCS10Request,
 )
 from tests.protocols.scep.vectors import (
     PYSCEP,
@@ -57,7 +57,7 @@ def recorded(name: str, vectors: Mapping[str, bytes] = VECTORS) -> MessageData:
 @pytest.mark.parametrize("name", [name for name in VECTORS if name != "strongswan-poll-2"])
 def test_what_strongswan_asks_for_is_read(name: str) -> None:
     data = recorded(name)
-    assert isinstance(data, EnrollmentRequest)
+    assert isinstance(data, PKCS10Request)
     assert data.csr.subject.rfc4514_string() == "CN=device,O=strongSwan,C=CH"
     assert data.csr.challenge_password == ("sesame" if name == "strongswan-enroll-1" else None)
 
@@ -66,14 +66,14 @@ def test_what_strongswan_polls_for_is_read() -> None:
     """The issuer that it names is the registration authority, whose certificate it was given to verify answers with."""
     data = recorded("strongswan-poll-2")
     asked = recorded("strongswan-poll-1")
-    assert isinstance(asked, EnrollmentRequest)
+    assert isinstance(asked, PKCS10Request)
     assert data == IssuerAndSubject(name_of("SCEP test RA").public_bytes(), asked.csr.subject.public_bytes())
 
 
 @pytest.mark.parametrize("name", ["enroll", "enroll-sha1-des3"])
 def test_the_request_of_pyscep_is_read(name: str) -> None:
     data = recorded(name, PYSCEP)
-    assert isinstance(data, EnrollmentRequest)
+    assert isinstance(data, PKCS10Request)
     assert data.csr.challenge_password == "sesame"
 
 
@@ -86,8 +86,8 @@ def test_what_pyscep_asks_for_is_read() -> None:
 @pytest.mark.parametrize("message_type", ENROLLMENTS)
 def test_a_certification_request_is_read(message_type: MessageType) -> None:
     data = decode_message_data(message_type, CSR)
-    assert data == EnrollmentRequest(CSR, parse_csr(CSR))
-    assert isinstance(data, EnrollmentRequest)
+    assert data == PKCS10Request(CSR, parse_csr(CSR))
+    assert isinstance(data, PKCS10Request)
     assert data.csr.challenge_password == "sesame"
     assert "sesame" not in repr(data.csr)
     assert encode_message_data(data) == CSR

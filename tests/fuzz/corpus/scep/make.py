@@ -36,9 +36,9 @@ from protocols.scep.envelope import answer_recipient, open_envelope, seal_envelo
 from protocols.scep.message_data import decode_message_data, encode_message_data
 from protocols.scep.messages import (
     CertsOnly,
-    EnrollmentRequest,
     FailInfo,
     MessageType,
+    PKCS10Request,
     PKIMessage,
     PKIStatus,
 )
@@ -94,7 +94,7 @@ class Server:
             )
         )
         content = decode_message_data(message.message_type, opened.content)
-        if isinstance(content, EnrollmentRequest):
+        if isinstance(content, PKCS10Request):
             self.csr = content.csr
         status = self.answers.pop(0)
         envelope = None
