@@ -85,7 +85,8 @@ def est_body(data: bytes) -> None:
     """The body of simpleenroll and of revoke, and an Authorization header."""
     with suppress(Malformed):
         request_der = decode_request(data)
-        assert decode_request(base64.b64encode(request_der)) == request_der
+        if request_der.startswith(b"\x30"):  # base64 of anything else may begin with "0", as DER does
+            assert decode_request(base64.b64encode(request_der)) == request_der
         with suppress(CSRError, PublicKeyError):
             request = parse_csr(request_der)
             assert format_name(request.subject).isprintable()
