@@ -38,7 +38,7 @@ def read_request(request: EnrollmentRequest) -> AskedCertificate:
     if (request.csr_der is None) == (request.public_key_der is None):
         raise ValueError("a request has either a CSR or a public key")
     if request.csr_der is not None:
-        csr = _read_csr(request.csr_der)
+        csr = read_csr(request.csr_der)
         subject, names, extensions = csr.subject, csr.subject_alt_names, csr.extensions
         public_key: PublicKeyTypes = csr.public_key
         public_key_der = csr.public_key_der
@@ -65,16 +65,27 @@ def with_proof_checked(request: EnrollmentRequest) -> EnrollmentRequest:
         public_key_der=asked.public_key_der,
         subject=asked.subject,
         subject_alt_names=asked.subject_alt_names,
-        extensions=tuple(
-            RequestedExtension(oid=each.oid.dotted_string, critical=each.critical, value_der=each.value.public_bytes())
-            for each in asked.extensions
-        ),
+        extensions=requested_extensions(asked.extensions),
     )
 
 
-def _read_csr(csr_der: bytes) -> CertificationRequest:
+def requested_extensions(
+    extensions: Iterable[x509.Extension[x509.ExtensionType]],
+) -> tuple[RequestedExtension, ...]:
+    """The extensions of a CSR, for a request that comes without it."""
+    return tuple(
+        RequestedExtension(oid=each.oid.dotted_string, critical=each.critical, value_der=each.value.public_bytes())
+        for each in extensions
+    )
+
+
+def read_csr(csr_der: bytes, *, check_signature: bool = True) -> CertificationRequest:
+    """A PKCS #10, DER, of up to :data:`cspd.x509.csr.MAX_CSR` octets.
+
+    Raises :class:`Malformed` for what is no CSR, :class:`BadProofOfPossession`, and :class:`BadPublicKey`.
+    """
     try:
-        return parse_csr(csr_der)
+        return parse_csr(csr_der, check_signature=check_signature)
     except CSRSignatureError as error:
         raise BadProofOfPossession(str(error)) from error
     except CSRError as error:

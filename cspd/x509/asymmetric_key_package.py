@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from cspd.x509 import tlv
 from cspd.x509.cursor import Cursor
-from cspd.x509.signatures import Algorithm, SignatureError, read_algorithm
+from cspd.x509.signatures import Algorithm, SignatureError, encode_algorithm, read_algorithm
 
 KEY_PACKAGE = "2.16.840.1.101.2.1.2.78.5"
 """id-ct-KP-aKeyPackage."""
@@ -64,7 +64,7 @@ class OneAsymmetricKey:
     def _encoded(self, version: int, public_key: bytes) -> bytes:
         return tlv.sequence(
             tlv.integer(version),
-            tlv.sequence(tlv.object_identifier(self.algorithm.oid), self.algorithm.parameters_der),
+            encode_algorithm(self.algorithm),
             tlv.element(tlv.OCTET_STRING, self.private_key),
             self.attributes_der,
             public_key,

@@ -33,6 +33,17 @@ class GeneralNameError(ValueError):
     """A name breaks the syntax of its kind."""
 
 
+def subject_alt_names_of(certificate: x509.Certificate) -> tuple[x509.GeneralName, ...]:
+    """The names in the certificate's subjectAltName; none without the extension.
+
+    Raises what ``cryptography`` raises for extensions that it cannot read.
+    """
+    try:
+        return tuple(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    except x509.ExtensionNotFound:
+        return ()
+
+
 def check_general_name(name: x509.GeneralName) -> None:
     """Check the syntax of one subjectAltName; raises :class:`GeneralNameError`.
 

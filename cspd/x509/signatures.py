@@ -88,6 +88,11 @@ def read_algorithm(algorithm_der: bytes) -> Algorithm:
     return Algorithm(oid, algorithm_der[stop:end])
 
 
+def encode_algorithm(algorithm: Algorithm) -> bytes:
+    """The DER of an AlgorithmIdentifier."""
+    return tlv.sequence(tlv.object_identifier(algorithm.oid), algorithm.parameters_der)
+
+
 def hash_of(oid: str) -> hashes.HashAlgorithm:
     """The hash with that object identifier; raises :class:`SignatureError` for one we do not know."""
     try:

@@ -18,8 +18,12 @@ ENUMERATED = 0x0A
 UTF8_STRING = 0x0C
 SEQUENCE = 0x30
 SET = 0x31
+UTC_TIME = 0x17
 GENERALIZED_TIME = 0x18
 BOOLEAN = 0x01
+
+UTC_TIME_YEARS = range(1950, 2050)
+"""RFC 5280, 4.1.2.5.1."""
 
 TRUE = b"\x01\x01\xff"
 NULL = b"\x05\x00"
@@ -186,6 +190,14 @@ def generalized_time(moment: datetime) -> bytes:
         moment.minute,
         moment.second,
     )
+
+
+def time(moment: datetime) -> bytes:
+    """A Time of an aware UTC time: UTCTime for 1950 to 2049, GeneralizedTime for other years (RFC 5280, 4.1.2.5)."""
+    generalized = generalized_time(moment)
+    if moment.year not in UTC_TIME_YEARS:
+        return generalized
+    return element(UTC_TIME, generalized[4:])  # without its head and the century
 
 
 def generalized_time_with_fraction(moment: datetime) -> bytes:

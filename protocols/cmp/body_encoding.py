@@ -10,6 +10,7 @@ from cspd.x509.crmf.decoding import decode_cert_id, decode_cert_req_messages, de
 from cspd.x509.crmf.encoding import encode_cert_id, encode_cert_req_messages, encode_cert_template
 from cspd.x509.crmf.messages import CRMFError, EncryptedKey
 from cspd.x509.cursor import Cursor
+from cspd.x509.signatures import encode_algorithm
 from protocols.cmp.limits import Limits
 from protocols.cmp.messages import (
     CertConfirmContent,
@@ -28,7 +29,6 @@ from protocols.cmp.messages import (
     RevReqContent,
 )
 from protocols.cmp.value_encoding import (
-    encode_algorithm,
     encode_free_text,
     encode_info,
     encode_octets,

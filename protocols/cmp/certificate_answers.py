@@ -13,6 +13,7 @@ from cspd.authority.interfaces import Authorities, CertificateStore
 from cspd.authority.values import EnrollmentRequest, Issued
 from cspd.refusals import NotFound, Refused
 from cspd.x509.crmf.messages import EncryptedKey
+from cspd.x509.general_names import subject_alt_names_of
 from protocols.cmp import info_types
 from protocols.cmp.errors import PKIMessageRejected, status_info
 from protocols.cmp.interfaces import EncryptedCertificates
@@ -25,7 +26,6 @@ from protocols.cmp.messages import (
     PKIBody,
 )
 from protocols.cmp.protection import ProtectionKind
-from protocols.cmp.requested_names import names_of
 from protocols.cmp.status import PKIStatus, PKIStatusInfo
 from protocols.cmp.transactions import CertifiedRequest, Transaction
 from protocols.cmp.turns import Answer, Turn
@@ -152,4 +152,5 @@ def _is_as_asked(request: EnrollmentRequest, certificate_der: bytes) -> bool:
     certificate = x509.load_der_x509_certificate(certificate_der)
     assert request.csr_der is None, "names are only in the request itself"
     subject = x509.Name([]) if request.subject is None else request.subject
-    return subject == certificate.subject and set(request.subject_alt_names or ()) == set(names_of(certificate))
+    names = subject_alt_names_of(certificate)
+    return subject == certificate.subject and set(request.subject_alt_names or ()) == set(names)

@@ -15,6 +15,7 @@ from cspd.authority.values import CertificateRecord, CertificateState, Enrollmen
 from cspd.keys.values import PrivateKey
 from cspd.refusals import Forbidden, NotFound
 from cspd.x509.crmf.messages import CertReqMsg
+from cspd.x509.general_names import subject_alt_names_of
 from protocols.cmp.algorithm_rules import AlgorithmRules
 from protocols.cmp.ca_certificates import check_may_certify_authorities
 from protocols.cmp.errors import PKIMessageRejected
@@ -26,7 +27,6 @@ from protocols.cmp.requested_names import (
     check_old_cert_id,
     check_same,
     check_within,
-    names_of,
     old_cert_id,
 )
 from protocols.cmp.status import PKIFailureInfo
@@ -138,7 +138,7 @@ class CertificateRequests:
         if request.subject is None:
             request = replace(request, subject=certificate.subject)
         if request.subject_alt_names is None:
-            request = replace(request, subject_alt_names=names_of(certificate))
+            request = replace(request, subject_alt_names=subject_alt_names_of(certificate))
         check_same(read_request(request), certificate)
         return replace(asked, request=request, replaced=(record.authority_id, record.serial))
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from cspd.x509 import tlv
 from cspd.x509.cursor import Cursor
+from cspd.x509.signatures import encode_algorithm
 from protocols.cmp.limits import Limits
 from protocols.cmp.messages import PKIHeader
 from protocols.cmp.value_encoding import (
-    encode_algorithm,
     encode_free_text,
     encode_info,
     encode_octets,

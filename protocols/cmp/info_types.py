@@ -14,11 +14,10 @@ from typing import TypeVar
 
 from cspd.x509 import tlv
 from cspd.x509.cursor import Cursor
-from cspd.x509.signatures import Algorithm
+from cspd.x509.signatures import Algorithm, encode_algorithm
 from protocols.cmp.limits import DEFAULT_LIMITS
 from protocols.cmp.messages import InfoTypeAndValue
 from protocols.cmp.value_encoding import (
-    encode_algorithm,
     encode_free_text,
     encode_sequence_of,
     encode_tagged,
@@ -58,7 +57,6 @@ MAX_ELEMENTS = 64
 """Certificates, CRLs, algorithms, or sources of CRLs in one item."""
 
 V = TypeVar("V")
-_UTC_TIME = 0x17
 _UTC_TIME_OCTETS = len("YYMMDDHHMMSSZ")
 
 
@@ -253,21 +251,16 @@ def _encode_crl_status(status: CRLStatus) -> bytes:
     return tlv.sequence(
         encode_tagged(0, status.dpn_der),
         encode_tagged(1, status.issuer_der),
-        b"" if time is None else _encode_any_time(time),
+        b"" if time is None else tlv.time(time.astimezone(UTC)),
     )
 
 
 def _read_any_time(cursor: Cursor) -> datetime:
     """A Time, which has two digits for the years from 1950 to 2049 (RFC 5280, 4.1.2.5.1)."""
-    if cursor.peek() != _UTC_TIME:
+    if cursor.peek() != tlv.UTC_TIME:
         return read_time(cursor)
-    contents = cursor.contents(_UTC_TIME)
+    contents = cursor.contents(tlv.UTC_TIME)
     century = b"19" if contents[:1] >= b"5" else b"20"
     if len(contents) != _UTC_TIME_OCTETS:
         raise tlv.DERError("not a UTCTime of DER")
     return read_time(Cursor.over(tlv.element(tlv.GENERALIZED_TIME, century + contents)))
-
-
-def _encode_any_time(moment: datetime) -> bytes:
-    encoded = tlv.generalized_time(moment.astimezone(UTC))
-    return tlv.element(_UTC_TIME, encoded[4:]) if 1950 <= moment.year < 2050 else encoded

@@ -18,11 +18,10 @@ from typing import Protocol
 
 from cspd.x509 import tlv
 from cspd.x509.cursor import Cursor
-from cspd.x509.signatures import Algorithm
+from cspd.x509.signatures import Algorithm, encode_algorithm
 from protocols.cmp.errors import PKIMessageRejected
 from protocols.cmp.status import PKIFailureInfo
 from protocols.cmp.value_encoding import (
-    encode_algorithm,
     encode_octets,
     read_algorithm_identifier,
     read_octets,

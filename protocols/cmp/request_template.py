@@ -13,9 +13,9 @@ from cryptography.x509.oid import NameOID
 from cspd.authority.profile_values import ExtendedKeyUsageMode, KeyUsageBit, Profile
 from cspd.keys.generation import RSA_BITS
 from cspd.x509 import tlv
+from cspd.x509.signatures import encode_algorithm
 from protocols.cmp.info_types import CertReqTemplate
 from protocols.cmp.key_algorithms import algorithm_of, ordered
-from protocols.cmp.value_encoding import encode_algorithm
 
 ALG_ID = "1.3.6.1.5.5.7.5.1.11"
 """id-regCtrl-algId: a key that is not RSA."""

@@ -12,6 +12,7 @@ from cspd.authority.requests import AskedCertificate
 from cspd.authority.values import CertificateRecord
 from cspd.refusals import BadName, Forbidden
 from cspd.x509.crmf.messages import CertId, CertReqMsg, OldCertID
+from cspd.x509.general_names import subject_alt_names_of
 from protocols.cmp.errors import PKIMessageRejected
 from protocols.cmp.status import PKIFailureInfo
 
@@ -23,23 +24,16 @@ def certificate_of(record: CertificateRecord) -> x509.Certificate:
     return x509.load_der_x509_certificate(record.certificate_der)
 
 
-def names_of(certificate: x509.Certificate) -> tuple[x509.GeneralName, ...]:
-    """Its subjectAltName."""
-    try:
-        return tuple(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
-    except x509.ExtensionNotFound:
-        return ()
-
-
 def check_within(asked: AskedCertificate, certificate: x509.Certificate) -> None:
     """Raise Forbidden for a subject that is another than the certificate's, or for a name that it does not have."""
-    if asked.subject != certificate.subject or not set(asked.subject_alt_names) <= set(names_of(certificate)):
+    names = subject_alt_names_of(certificate)
+    if asked.subject != certificate.subject or not set(asked.subject_alt_names) <= set(names):
         raise Forbidden("a certificate vouches for its own subject and names alone")
 
 
 def check_same(asked: AskedCertificate, certificate: x509.Certificate) -> None:
     """Raise BadName unless subject and subjectAltName are those of the certificate, in any order of the names."""
-    if asked.subject != certificate.subject or set(asked.subject_alt_names) != set(names_of(certificate)):
+    if asked.subject != certificate.subject or set(asked.subject_alt_names) != set(subject_alt_names_of(certificate)):
         raise BadName("subject and subjectAltName are not those of the certificate that is to be updated")
 
 

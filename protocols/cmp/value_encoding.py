@@ -122,11 +122,6 @@ def read_algorithm_identifier(cursor: Cursor) -> Algorithm:
         raise tlv.DERError(str(error)) from error
 
 
-def encode_algorithm(algorithm: Algorithm) -> bytes:
-    """An AlgorithmIdentifier."""
-    return tlv.sequence(tlv.object_identifier(algorithm.oid), algorithm.parameters_der)
-
-
 def read_free_text(cursor: Cursor, limits: Limits) -> tuple[str, ...]:
     """A PKIFreeText."""
     return read_sequence_of(cursor, lambda inner: _read_utf8(inner, limits), limit=limits.free_text)

@@ -61,6 +61,7 @@ from cspd.x509.cmc.messages import (
 )
 from cspd.x509.cms.signed import DEFAULT_LIMIT, open_content_info, read_signed_data
 from cspd.x509.cms.values import CMSError, SignedData
+from cspd.x509.general_names import subject_alt_names_of
 from cspd.x509.names import format_name
 from cspd.x509.tlv import DERError
 from protocols.est.cmc_errors import CMCFailure, fail_info_of
@@ -381,14 +382,9 @@ def _check_renewal(conversation: _Conversation, asked: AskedCertificate) -> None
     certificate, record = conversation.signer.certificate, conversation.signer.record
     assert certificate is not None
     assert record is not None
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-        names: set[x509.GeneralName] = set(extension.value)
-    except x509.ExtensionNotFound:
-        names = set()
     if (
         record.profile != conversation.profile
         or asked.subject != certificate.subject
-        or set(asked.subject_alt_names) != names
+        or set(asked.subject_alt_names) != set(subject_alt_names_of(certificate))
     ):
         raise Forbidden("a certificate alone lets its owner renew it, with the same names and profile")

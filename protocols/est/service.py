@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -15,13 +14,13 @@ from cspd.authority.chains import root_of
 from cspd.authority.interfaces import Authorities, Issuance, Publication, Recorded, Revocation
 from cspd.authority.key_links import KeyLinks
 from cspd.authority.profile_values import Profile
+from cspd.authority.requests import read_csr, requested_extensions, with_proof_checked
 from cspd.authority.values import (
     CAReference,
     CertificateRecord,
     EnrollmentRequest,
     Issued,
     Pending,
-    RequestedExtension,
     Requester,
     RevocationReason,
     RevocationRequest,
@@ -31,12 +30,10 @@ from cspd.keys.values import KeyType, PrivateKey, PublicKey
 from cspd.refusals import (
     AlreadyRevoked,
     BadName,
-    BadProofOfPossession,
     BadPublicKey,
     BadRevocationReason,
     Conflict,
     Forbidden,
-    Malformed,
     NotFound,
     Refused,
 )
@@ -46,11 +43,8 @@ from cspd.x509.csr import (
     EST_IDENTITY_LINKING,
     OTP_CHALLENGE,
     CertificationRequest,
-    CSRError,
-    CSRSignatureError,
-    parse_csr,
 )
-from cspd.x509.public_keys import PublicKeyError
+from cspd.x509.general_names import subject_alt_names_of
 from protocols.est.authentication import Authenticated, Authentication
 from protocols.est.challenges import asks_for_challenges, check_channel_binding, has_challenges, read_challenges
 from protocols.est.codec import decode_request
@@ -168,7 +162,7 @@ class ESTService:
         current = await self._authentication.own_certificate(client, terms)
         known = await self._authenticate(body, client, terms, renews=current)
         csr_der = decode_request(body)
-        _check_same_names(_read(csr_der), current)
+        _check_same_names(read_csr(csr_der), current)
         answer = await self._issue(csr_der, client, known, terms)
         if terms.revoke_replaced and isinstance(answer, Certificates):
             await self._revoke_replaced(current, _requester(client, known), terms)
@@ -183,7 +177,7 @@ class ESTService:
             raise Forbidden("a key cannot wait for an approval: it is not kept")
         # Key and signature of the request are there for its syntax alone (4.4.1).
         csr_der = decode_request(body)
-        csr = _read(csr_der, check_signature=False)
+        csr = read_csr(csr_der, check_signature=False)
         key_type = _key_type(csr)
         sealing = await self._encrypted_keys.sealing(csr_der, client, terms, name=known.name, is_user=known.is_user)
         key = await self._generate_key(key_type)
@@ -196,7 +190,7 @@ class ESTService:
                 public_key_der=key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
                 subject=csr.subject,
                 subject_alt_names=csr.subject_alt_names,
-                extensions=_requested(csr),
+                extensions=requested_extensions(csr.extensions),
             ),
             recorded=_both(known.recorded, None if sealing is None else sealing.recorded),
         )
@@ -212,7 +206,7 @@ class ESTService:
         self, body: bytes, client: Client, terms: Terms, renews: CertificateRecord | None = None
     ) -> Authenticated:
         def one_time_password() -> Credentials | None:
-            return read_challenges(_read(decode_request(body), check_signature=False), terms).one_time_password
+            return read_challenges(read_csr(decode_request(body), check_signature=False), terms).one_time_password
 
         return await self._authentication.authenticate(
             client, terms, renews=renews, one_time_password=one_time_password
@@ -284,17 +278,6 @@ def _serial_of(certificate_der: bytes | None) -> int | None:
         return None
 
 
-def _read(csr_der: bytes, *, check_signature: bool = True) -> CertificationRequest:
-    try:
-        return parse_csr(csr_der, check_signature=check_signature)
-    except CSRSignatureError as error:
-        raise BadProofOfPossession(str(error)) from error
-    except CSRError as error:
-        raise Malformed(str(error)) from error
-    except PublicKeyError as error:
-        raise BadPublicKey(str(error)) from error
-
-
 def _without_challenges(request: EnrollmentRequest, client: Client, terms: Terms) -> EnrollmentRequest:
     """Check what ties a request to its connection, and leave it and one-time passwords out of what is kept.
 
@@ -302,26 +285,11 @@ def _without_challenges(request: EnrollmentRequest, client: Client, terms: Terms
     have no place among kept requests.
     """
     assert request.csr_der is not None
-    csr = _read(request.csr_der, check_signature=False)  # by the pipeline, unless it is taken apart below
+    csr = read_csr(request.csr_der, check_signature=False)  # by the pipeline, unless it is taken apart below
     check_channel_binding(csr, client.channel_bindings(), terms)
     if not has_challenges(csr):
         return request
-    csr = _read(request.csr_der)
-    return replace(
-        request,
-        csr_der=None,
-        public_key_der=csr.public_key_der,
-        subject=csr.subject,
-        subject_alt_names=csr.subject_alt_names,
-        extensions=_requested(csr),
-    )
-
-
-def _requested(csr: CertificationRequest) -> tuple[RequestedExtension, ...]:
-    return tuple(
-        RequestedExtension(oid=each.oid.dotted_string, critical=each.critical, value_der=each.value.public_bytes())
-        for each in csr.extensions
-    )
+    return with_proof_checked(request)
 
 
 def _key_type(csr: CertificationRequest) -> KeyType:
@@ -338,9 +306,6 @@ def _check_same_names(csr: CertificationRequest, current: CertificateRecord) -> 
     """Subject and subjectAltName have to be those of the certificate (4.2.2), in any order of the names."""
     assert current.certificate_der is not None
     certificate = x509.load_der_x509_certificate(current.certificate_der)
-    try:
-        names = tuple(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
-    except x509.ExtensionNotFound:
-        names = ()
+    names = subject_alt_names_of(certificate)
     if csr.subject != certificate.subject or frozenset(csr.subject_alt_names) != frozenset(names):
         raise BadName("subject and subjectAltName are not those of the certificate that is to be replaced")

@@ -28,19 +28,18 @@ from cspd.x509.cmc.messages import (
     TransactionID,
     UnknownControl,
 )
-from cspd.x509.crmf.encoding import encode_algorithm
 from cspd.x509.crmf.fields import (
-    MAX_TEXT_OCTETS,
     read_enumerated,
     read_general_name,
     read_integer,
     read_name,
+    read_text,
     read_time,
     sequence_of,
 )
 from cspd.x509.cursor import Cursor
 from cspd.x509.general_name_encoding import encode_general_names
-from cspd.x509.signatures import read_algorithm
+from cspd.x509.signatures import encode_algorithm, read_algorithm
 
 MAX_OCTETS = 4096
 """Of nonces, tokens and what is to be returned."""
@@ -126,16 +125,6 @@ def checked_body_part_id(number: int) -> int:
     return number
 
 
-def _read_text(cursor: Cursor) -> str:
-    octets = cursor.contents(tlv.UTF8_STRING)
-    if len(octets) > MAX_TEXT_OCTETS:
-        raise CMCError(f"a text of more than {MAX_TEXT_OCTETS} octets")
-    try:
-        return octets.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise CMCError("a text that is not UTF-8") from error
-
-
 def _read_generalized_time(cursor: Cursor) -> datetime:
     if cursor.peek() != tlv.GENERALIZED_TIME:
         raise CMCError("not a GeneralizedTime")
@@ -148,7 +137,7 @@ def _read_status(
     info = cursor.enter(tlv.SEQUENCE)
     status = read_enumerated(read_integer(info), CMCStatus)
     body_list = sequence_of(info.enter(tlv.SEQUENCE), MAX_BODY_PARTS, read_body_part_id)
-    text = _read_text(info) if info.peek() == tlv.UTF8_STRING else None
+    text = read_text(info) if info.peek() == tlv.UTF8_STRING else None
     other: CMCFailInfo | PendInfo | None = None
     if info.peek() == tlv.INTEGER:
         other = read_enumerated(read_integer(info), CMCFailInfo)
@@ -201,7 +190,7 @@ def _read_revoke_request(cursor: Cursor) -> RevokeRequest:
         reason=tlv.read_integer(reason, 0, len(reason)),
         invalidity_date=_read_generalized_time(asked) if asked.peek() == tlv.GENERALIZED_TIME else None,
         shared_secret=read_octets(asked) if asked.peek() == tlv.OCTET_STRING else None,
-        comment=_read_text(asked) if asked.peek() == tlv.UTF8_STRING else None,
+        comment=read_text(asked) if asked.peek() == tlv.UTF8_STRING else None,
     )
     asked.finish()
     return value
@@ -210,7 +199,7 @@ def _read_revoke_request(cursor: Cursor) -> RevokeRequest:
 _READERS: dict[str, Callable[[Cursor], ControlValue]] = {
     _STATUS_INFO: _read_status_info,
     _STATUS_INFO_V2: _read_status_info_v2,
-    _IDENTIFICATION: lambda cursor: Identification(_read_text(cursor)),
+    _IDENTIFICATION: lambda cursor: Identification(read_text(cursor)),
     _IDENTITY_PROOF_V2: _read_identity_proof,
     _POP_LINK_WITNESS_V2: _read_pop_link_witness,
     _TRANSACTION_ID: lambda cursor: TransactionID(read_integer(cursor)),

@@ -29,7 +29,6 @@ _DIGESTS = {
     "sha384": "2.16.840.1.101.3.4.2.2",
     "sha512": "2.16.840.1.101.3.4.2.3",
 }
-_UTC_TIME_ENDS = 2050  # RFC 5652, 11.3
 
 
 class SignedDataBuilder:
@@ -79,7 +78,7 @@ class SignedDataBuilder:
             **(more or {}),
         }
         if signing_time is not None:
-            attributes[SIGNING_TIME] = [_time(signing_time)]
+            attributes[SIGNING_TIME] = [tlv.time(signing_time)]  # as RFC 5652, 11.3 has it
         return encode_attributes(attributes)
 
     def message(
@@ -141,9 +140,3 @@ class SignedDataBuilder:
             tlv.element(_CONTEXT_0, b"".join(certificates_der)),
             tlv.element(tlv.SET, signer_info),
         )
-
-
-def _time(moment: datetime) -> bytes:
-    if moment.year >= _UTC_TIME_ENDS:
-        return tlv.generalized_time(moment)
-    return tlv.element(0x17, moment.strftime("%y%m%d%H%M%SZ").encode("ascii"))

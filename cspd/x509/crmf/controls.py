@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from cspd.x509 import tlv
 from cspd.x509.crmf.fields import (
-    MAX_TEXT_OCTETS,
     read_enumerated,
     read_general_name,
     read_integer,
     read_public_key,
+    read_text,
     sequence_of,
 )
 from cspd.x509.crmf.messages import (
@@ -62,16 +62,6 @@ def read_control(cursor: Cursor) -> Control:
     return control
 
 
-def _text(cursor: Cursor) -> str:
-    octets = cursor.contents(tlv.UTF8_STRING)
-    if len(octets) > MAX_TEXT_OCTETS:
-        raise CRMFError(f"a text of more than {MAX_TEXT_OCTETS} octets")
-    try:
-        return octets.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise CRMFError("a text that is not UTF-8") from error
-
-
 def _publication_info(cursor: Cursor) -> PKIPublicationInfo:
     info = cursor.enter(tlv.SEQUENCE)
     action = read_enumerated(read_integer(info), PublicationAction)
@@ -114,8 +104,8 @@ def read_cert_id(cursor: Cursor) -> CertId:
 
 
 _CONTROLS: dict[str, Callable[[Cursor], Control]] = {
-    REG_TOKEN: lambda cursor: RegToken(_text(cursor)),
-    AUTHENTICATOR: lambda cursor: Authenticator(_text(cursor)),
+    REG_TOKEN: lambda cursor: RegToken(read_text(cursor)),
+    AUTHENTICATOR: lambda cursor: Authenticator(read_text(cursor)),
     PKI_PUBLICATION_INFO: _publication_info,
     PKI_ARCHIVE_OPTIONS: _archive_options,
     OLD_CERT_ID: lambda cursor: OldCertID(read_cert_id(cursor.enter(tlv.SEQUENCE))),

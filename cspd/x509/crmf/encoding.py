@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from cryptography import x509
 
 from cspd.x509 import tlv
@@ -45,10 +43,7 @@ from cspd.x509.crmf.messages import (
     ThisMessage,
 )
 from cspd.x509.general_name_encoding import encode_general_names
-from cspd.x509.signatures import Algorithm
-
-_UTC_TIME = 0x17
-_UTC_TIMES = range(1950, 2050)  # RFC 5280, 4.1.2.5
+from cspd.x509.signatures import encode_algorithm
 
 
 def encode_cert_req_messages(messages: CertReqMessages) -> bytes:
@@ -114,11 +109,6 @@ def encode_poposk_input(poposk_input: POPOSigningKeyInput) -> bytes:
     )
 
 
-def encode_algorithm(algorithm: Algorithm) -> bytes:
-    """The DER of an AlgorithmIdentifier."""
-    return tlv.sequence(tlv.object_identifier(algorithm.oid), algorithm.parameters_der)
-
-
 def _tagged(identifier: int, encoded: bytes) -> bytes:
     """The element with another, implicit, tag."""
     return bytes((identifier,)) + encoded[1:]
@@ -136,13 +126,7 @@ def _general_name(name: x509.GeneralName) -> bytes:
 
 def _optional_validity(validity: OptionalValidity) -> bytes:
     times = ((0xA0, validity.not_before), (0xA1, validity.not_after))
-    return tlv.sequence(*(tlv.element(identifier, _time(time)) for identifier, time in times if time is not None))
-
-
-def _time(moment: datetime) -> bytes:
-    if moment.year in _UTC_TIMES:
-        return tlv.element(_UTC_TIME, moment.strftime("%y%m%d%H%M%SZ").encode("ascii"))
-    return tlv.generalized_time(moment)
+    return tlv.sequence(*(tlv.element(identifier, tlv.time(time)) for identifier, time in times if time is not None))
 
 
 def _extension(extension: Extension) -> bytes:

@@ -24,7 +24,6 @@ from cspd.x509.signatures import Algorithm, read_algorithm
 MAX_INTEGER_OCTETS = 32
 MAX_TEXT_OCTETS = 1024
 
-_UTC_TIME = 0x17
 _UTC_TIME_FORM = re.compile(rb"[0-9]{12}Z")
 _GENERALIZED_TIME_FORM = re.compile(rb"[0-9]{14}Z")
 
@@ -139,10 +138,21 @@ def read_general_name(encoded: bytes) -> x509.GeneralName:
     return name
 
 
+def read_text(cursor: Cursor) -> str:
+    """A UTF8String of at most :data:`MAX_TEXT_OCTETS`."""
+    octets = cursor.contents(tlv.UTF8_STRING)
+    if len(octets) > MAX_TEXT_OCTETS:
+        raise CRMFError(f"a text of more than {MAX_TEXT_OCTETS} octets")
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CRMFError("a text that is not UTF-8") from error
+
+
 def read_time(cursor: Cursor) -> datetime:
     """A Time, to the second and in UTC (RFC 5280, 4.1.2.5); GeneralizedTime may be of any year."""
-    if cursor.peek() == _UTC_TIME:
-        text = cursor.contents(_UTC_TIME)
+    if cursor.peek() == tlv.UTC_TIME:
+        text = cursor.contents(tlv.UTC_TIME)
         if _UTC_TIME_FORM.fullmatch(text) is None:
             raise CRMFError("a UTCTime that is not YYMMDDHHMMSSZ")
         text = (b"19" if text[0] >= ord("5") else b"20") + text  # RFC 5280, 4.1.2.5.1

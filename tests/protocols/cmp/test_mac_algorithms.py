@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from cspd.x509 import tlv
-from cspd.x509.signatures import Algorithm
+from cspd.x509.signatures import Algorithm, encode_algorithm
 from protocols.cmp.errors import PKIMessageRejected
 from protocols.cmp.mac_algorithms import (
     DH_BASED_MAC,
@@ -24,7 +24,6 @@ from protocols.cmp.mac_algorithms import (
     read_mac_algorithm,
 )
 from protocols.cmp.status import PKIFailureInfo
-from protocols.cmp.value_encoding import encode_algorithm
 
 SALT = b"0123456789abcdef"
 SHA1 = Algorithm("1.3.14.3.2.26", tlv.NULL)
