@@ -4,8 +4,9 @@ Clients envelope for a registration authority and not for the CA, whose key sign
 conf; :mod:`cspd.certified_keys` makes its key and certificate, and renews them without anybody's doing. The previous
 key goes on to open envelopes for a while.
 
-There is no certificate of a CA's next key to announce: a re-key in this house takes effect at once. So
-``GetNextCACert`` is refused, and ``GetCACaps`` does not name it (R-CEG-072); clients see the new key in ``GetCACert``.
+There is nothing of a CA's next key to announce here: a re-key takes effect at once, and ``GetCACert`` gives the new
+certificate from then on. What ``GetNextCACert`` gives is another CA that conf says will follow (``Terms.next_ca``), and
+:meth:`OwnRegistrationAuthorities.of` that one has its certificates, if it is served too.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import Any, cast
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from cspd.admin.operations.values import Caller
 from cspd.authority.values import CAReference
 from cspd.health import HealthState
 from cspd.keys.values import KeyReference
@@ -107,6 +108,16 @@ class Node:
         """Run the job."""
         [job] = self.built.jobs
         result_of(cast(Any, job.run()))
+
+    def renew_now(self) -> None:
+        """What ``cspctl scep ra renew`` does."""
+        _, renew = self.built.operations
+        result_of(cast(Any, renew.run(renew.arguments.model_validate({"ca": str(ISSUING)}), Caller("alice"))))
+
+    def list(self) -> Any:
+        """What ``cspctl scep ra list`` shows."""
+        shows, _ = self.built.operations
+        return result_of(cast(Any, shows.run(shows.arguments(), Caller("alice"))))
 
     def health(self, index: int = 0) -> tuple[HealthState, str]:
         """Of the first CA, or another."""
