@@ -67,6 +67,7 @@ def assemble(
     service = SCEPService(
         clock=services.clock,
         random=services.random,
+        authorities=services.authorities,
         registration_authorities=registration_authorities,
         enrollment=enrollment,
         polling=Polling(clock=services.clock, database=services.database, outcomes=outcomes),

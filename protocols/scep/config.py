@@ -7,6 +7,7 @@
 
     [[protocols.scep.services]]
     ca = "demo~issuing"
+    challenge = { store = "scep-challenge" }
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from cspd.config.inspection import Inspection
 from cspd.config.problems import Problem
 from cspd.config.values import DurationOfSeconds, Section
 from protocols.scep.algorithm_policy import AlgorithmPolicy
+from protocols.scep.challenge_config import ChallengeSettings
 from protocols.scep.interfaces import Terms
 
 RESERVED = frozenset({"intune", "mdm", "nop"})
@@ -40,14 +42,12 @@ def _profile(text: str) -> str:
 ProfileID = Annotated[str, AfterValidator(_profile)]
 
 
-class ServiceConfig(Section):
+class ServiceConfig(ChallengeSettings):
     """``[[protocols.scep.services]]``: one CA; what is not said here is as in the section (P-SCP-02 to P-SCP-05)."""
 
     ca: CAName
     """``organization~ca``."""
     profiles: tuple[ProfileID, ...] | None = None
-    insecure: bool = False
-    """Requests without a challenge password are accepted."""
     revoke_replaced: bool = False
     """A certificate is revoked as superseded once its successor is issued."""
     renewal_without_challenge: bool = False
@@ -56,6 +56,8 @@ class ServiceConfig(Section):
     """Each request waits for ``cspctl request approve``."""
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     """Only these addresses are served; none is for all."""
+    next_ca: CAName | None = None
+    """The CA that follows this one, for GetNextCACert."""
     allow_sha1: bool | None = None
     allow_des3: bool | None = None
     allow_des: bool | None = None
@@ -102,6 +104,7 @@ class SCEPConfig(Section):
             approval=service.approval,
             approval_lifetime=self.approval_lifetime,
             networks=service.networks,
+            next_ca=None if service.next_ca is None else CAReference.parse(service.next_ca),
         )
 
     def policy(self, service: ServiceConfig | None = None) -> AlgorithmPolicy:
@@ -120,13 +123,7 @@ class SCEPConfig(Section):
 
     def inspect(self, folder: Path, now: datetime) -> Inspection:
         """Warn of what is insecure; see :class:`cspd.config.inspection.Inspected`."""
-        warnings = [
-            Problem(
-                what=f"anybody gets certificates of {service.ca}: no challenge password is asked for",
-                remedy="insecure = false, and a challenge",
-                key=("services", index, "insecure"),
-            )
-            for index, service in enumerate(self.services)
-            if service.insecure
-        ]
+        warnings: list[Problem] = []
+        for index, service in enumerate(self.services):
+            warnings += service.challenge_warnings(("services", index))
         return Inspection(warnings=warnings)

@@ -40,6 +40,8 @@ class Terms:
     """GetCRL is answered."""
     gives_next_ca: bool = True
     """GetNextCACert is answered, when there is one."""
+    next_ca: CAReference | None = None
+    """The CA that follows, whose certificates GetNextCACert gives."""
     approval: bool = False
     """Each request waits for somebody's approval."""
     approval_lifetime: timedelta = timedelta(days=7)

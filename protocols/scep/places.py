@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from cspd.refusals import NotFound
-from protocols.scep.config import SCEPConfig
+from protocols.scep.config import SCEPConfig, ServiceConfig
 from protocols.scep.interfaces import Authorizer, Place
 
 
 class PlainPlaces:
     """Implements :class:`protocols.scep.interfaces.Places` for tenant, CA and profile."""
 
-    def __init__(self, configuration: SCEPConfig, *, tenants: Collection[str], authorizer: Authorizer) -> None:
+    def __init__(
+        self,
+        configuration: SCEPConfig,
+        *,
+        tenants: Collection[str],
+        authorizer: Callable[[ServiceConfig], Authorizer],
+    ) -> None:
+        """``authorizer`` gives who says who may enroll at a service."""
         self._tenants = frozenset(tenants)
-        self._places = {
-            (service.ca, profile): Place(terms=configuration.terms(service, profile), authorizer=authorizer)
-            for service in configuration.services
-            for profile in configuration.profiles_of(service)
-        }
+        self._places: dict[tuple[str, ...], Place] = {}
+        for service in configuration.services:
+            of_service = authorizer(service)
+            for profile in configuration.profiles_of(service):
+                place = Place(terms=configuration.terms(service, profile), authorizer=of_service)
+                self._places[service.ca, profile] = place
 
     async def find(self, tenant: str, *names: str) -> Place:
         """What is served for a CA and profile; raises NotFound."""
-        place = self._places.get(names) if len(names) == 2 and tenant in self._tenants else None
+        place = self._places.get(names) if tenant in self._tenants else None
         if place is None:
             raise NotFound("there is no such tenant, CA or profile here")
         return place
