@@ -26,6 +26,7 @@ from cspd.authority.approvals import Approvals
 from cspd.authority.interfaces import Authorities, CertificateStore, Issuance, Publication, Revocation, Status
 from cspd.authority.profile_values import Profile
 from cspd.clock import Clock
+from cspd.digital_ids.service import DigitalIDs
 from cspd.health import Health
 from cspd.http.message import Route
 from cspd.jobs.values import Job
@@ -130,6 +131,8 @@ class Services:
     """Health and metrics of the whole server, whichever protocols are active when it is asked."""
     folder: Path = Path()
     """Where the relative paths of conf files start."""
+    digital_ids: DigitalIDs | None = None
+    """What ``[digital_ids]`` describes; None without the section, or where it is switched off."""
     node: str = "node"
     """Names this machine among several on one store, as ``server.node`` of conf does."""
     demo: bool = False
