@@ -37,8 +37,10 @@ NOT_PROVED = "unknown challenge, or one that is used or expired"
 MAX_CHALLENGE = 128
 """Characters that are looked at."""
 _FIND = select(table).where(table.c.digest == bindparam("of_digest"))
-_USE = update(table).where(
-    table.c.digest == bindparam("of_digest"), table.c.used_at.is_(None), table.c.expires_at > bindparam("used_at")
+_USE = (
+    update(table)
+    .where(table.c.digest == bindparam("of_digest"), table.c.used_at.is_(None), table.c.expires_at > bindparam("at"))
+    .values(used_at=bindparam("at"))
 )
 
 
@@ -157,7 +159,7 @@ class Challenges:
         """
 
         def recorded(connection: Connection, authority_id: str, serial: int) -> None:
-            used = connection.execute(_USE, {"of_digest": challenge.digest, "used_at": self._clock.now()})
+            used = connection.execute(_USE, {"of_digest": challenge.digest, "at": self._clock.now()})
             if used.rowcount != 1:
                 raise Conflict("the challenge cannot be used any more", code="challenge-used")
             insert_certificate(connection, authority_id, serial, challenge.user_id, challenge.digital_id, Delivery.SCEP)
