@@ -1,4 +1,4 @@
-"""``cspctl scep``: one-time challenges of clients."""
+"""``cspctl scep``: one-time challenges of clients, and registration authorities."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import click
 
 from cspd.admin.commands.enrollment_secret import commands_for
 from protocols.scep.one_time_challenges import PURPOSE, OneTimeChallenge, joined_text
+from protocols.scep.ra_commands import ra
 
 
 @click.group("scep")
 def scep() -> None:
-    """Challenges of the Simple Certificate Enrolment Protocol."""
+    """Challenges and registration authorities of the Simple Certificate Enrolment Protocol."""
 
 
 def _with_challenge(made: dict[str, Any]) -> dict[str, Any]:
@@ -23,4 +24,5 @@ def _with_challenge(made: dict[str, Any]) -> dict[str, Any]:
     return {"challenge": joined_text(OneTimeChallenge(made["reference"], secret)), **made}
 
 
+scep.add_command(ra)
 scep.add_command(commands_for(PURPOSE, "challenge", shown=_with_challenge))
