@@ -7,10 +7,12 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
 
+from cspd.authority.values import CAReference
 from cspd.jobs.values import Job
 from cspd.keys.threads import ThreadPool
 from cspd.plugin import EnrollmentURL, ProtocolService, Services
 from protocols.scep.assembly import assemble
+from protocols.scep.challenge_assembly import challenge_routes
 from protocols.scep.challenge_config import challenge_authorizer
 from protocols.scep.config import SCEPConfig, ServiceConfig
 from protocols.scep.endpoint import SCEPEndpoint
@@ -48,17 +50,17 @@ def build(configuration: SCEPConfig, services: Services) -> ProtocolService:
             service, secret=services.secret, secrets=services.enrollment_secrets, audit=services.audit
         )
 
-    endpoint = SCEPEndpoint(
-        service=assembled.service,
-        plain=PlainPlaces(configuration, tenants=services.tenants, authorizer=authorizer),
-        limits=assembled.limits,
+    plain = PlainPlaces(configuration, tenants=services.tenants, authorizer=authorizer)
+    endpoint = SCEPEndpoint(service=assembled.service, plain=plain, limits=assembled.limits)
+    handing_out = challenge_routes(
+        {CAReference.parse(service.ca): service for service in configuration.services}, places=plain, services=services
     )
 
     def stop() -> Any:
         return DeferredList([Deferred.fromCoroutine(assembled.service.drain()), passwords.stop()])
 
     return ProtocolService(
-        routes=endpoint.routes(),
+        routes=(*endpoint.routes(), *handing_out),
         jobs=(Job(name="scep-transactions", schedule=_EVERY_MINUTE, run=assembled.replacement.run),),
         start=passwords.start,
         stop=stop,
