@@ -170,9 +170,10 @@ class World:
             ),
         )
         self.authority = shares.authority if shares else OneRegistrationAuthority(house)
+        self.in_thread = InlinePool().run
         self.authorizer = shares.authorizer if shares else PasswordAuthorizer()
         self.assembled = assemble(
-            self.configuration, services, registration_authorities=self.authority, in_thread=InlinePool().run
+            self.configuration, services, registration_authorities=self.authority, in_thread=self.in_thread
         )
         endpoint = SCEPEndpoint(
             service=self.assembled.service,
