@@ -19,7 +19,8 @@ CA = "demo~issuing"
 
 def section(service: Any = None, **values: Any) -> SCEPConfig:
     """A section with one service."""
-    return SCEPConfig.model_validate({"profiles": ["p"], "services": [{"ca": CA, **(service or {})}], **values})
+    given = {"profiles": ["p"], "services": [{"ca": CA, **(service or {})}], "registration_authorities": [{"ca": CA}]}
+    return SCEPConfig.model_validate({**given, **values})
 
 
 @pytest.mark.requirement("R-CEG-012", "R-CEGI-005")
@@ -33,6 +34,12 @@ def test_names_that_end_other_paths_are_no_profiles(name: str) -> None:
 def test_a_ca_stands_there_once() -> None:
     with pytest.raises(ValidationError, match=f"services: {CA} stands there twice"):
         section(services=[{"ca": CA}, {"ca": CA}])
+
+
+@pytest.mark.requirement("R-CEGI-007")
+def test_a_ca_that_is_served_has_a_registration_authority() -> None:
+    with pytest.raises(ValidationError, match=f"registration_authorities: there is none for {CA}"):
+        section(registration_authorities=[])
 
 
 @pytest.mark.parametrize("name", ["issuing", "a~b~c", "~b", ""])
