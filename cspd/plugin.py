@@ -27,6 +27,7 @@ from cspd.authority.interfaces import Authorities, CertificateStore, Issuance, P
 from cspd.authority.profile_values import Profile
 from cspd.clock import Clock
 from cspd.config.values import SecretReference
+from cspd.digital_ids.service import DigitalIDs
 from cspd.health import Health
 from cspd.http.message import Route
 from cspd.jobs.values import Job
@@ -138,6 +139,8 @@ class Services:
     """Where the relative paths of conf files start."""
     secret: Callable[[SecretReference], bytes] = no_secrets
     """What a reference of conf stands for, read once by each configuration; raises ValueError, which says why not."""
+    digital_ids: DigitalIDs | None = None
+    """What ``[digital_ids]`` describes; None without the section, or where it is switched off."""
     node: str = "node"
     """Names this machine among several on one store, as ``server.node`` of conf does."""
     demo: bool = False

@@ -24,6 +24,7 @@ from random import Random
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from cspd.audit.events import AuditEvent, AuditLog, Outcome
 from cspd.authority.approvals import KeptWith
@@ -182,12 +183,16 @@ class EnrollmentSecrets:
         event = self._event("created", terms, terms.created_by)
 
         def store(connection: Connection) -> None:
-            taken = select(table.c.reference).where(table.c.reference == terms.reference)
-            if connection.execute(taken).first() is not None:
-                raise Conflict(f"there is an enrollment secret {terms.reference!r} already", code="secret-exists")
+            taken = Conflict(f"there is an enrollment secret {terms.reference!r} already", code="secret-exists")
+            same = select(table.c.reference).where(table.c.reference == terms.reference)
+            if connection.execute(same).first() is not None:
+                raise taken
             if max_usable is not None and _count_usable(connection, terms) >= max_usable:
                 raise LimitExceeded(f"{max_usable} secrets that were made wait to be used", code="too-many-secrets")
-            connection.execute(insert(table), row)
+            try:
+                connection.execute(insert(table), row)
+            except IntegrityError as error:  # another node was faster
+                raise taken from error
             self._audit.append(connection, event)
 
         await self._database.write(store)
