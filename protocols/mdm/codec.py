@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from cspd.refusals import Malformed
+from cspd.refusals import Malformed, NotFound
 from protocols.mdm.messages import OPERATIONS, Credentials, Operation, Version
 
 BY_NAME: Mapping[str, Operation] = {operation.name: operation for operation in OPERATIONS}
@@ -19,13 +19,24 @@ _VERSIONS: Mapping[str, Version] = {
     f"{prefix}{version.value}": version for version in Version for prefix in ("v", "adminservicev")
 }
 _MAX_AUTHORIZATION = 4096
+_SENTENCES = {
+    "missing": "is missing",
+    "unexpected_keyword_argument": "is not known here",
+    "dataclass_type": "has to be an object",
+    "json_invalid": "is not JSON",
+}
+"""For what pydantic says in the words of Python."""
 _MAX_FAULTS = 5
 """That a refusal tells of."""
 
 
 def decode_version(text: str) -> Version:
-    """The version that a path names: ``v9`` or ``AdminServiceV9``, in any case (R-CEGI-071); raises KeyError."""
-    return _VERSIONS[text.lower()]
+    """The version that a path names: ``v9`` or ``AdminServiceV9``, in any case (R-CEGI-071); raises NotFound."""
+    version = _VERSIONS.get(text.lower())
+    if version is None:
+        known = ", ".join(f"v{each.value}" for each in Version)
+        raise NotFound(f"the protocol has the versions {known}", code="unsupported-version")
+    return version
 
 
 def decode_json(operation: Operation, body: bytes) -> Any:
@@ -85,10 +96,10 @@ def decode_authorization(header: str | None) -> Credentials | None:
 def _malformed(error: ValidationError) -> Malformed:
     """Where and what, without what was there: it may be a password."""
     faults = error.errors(include_url=False, include_context=False, include_input=False)
-    told = [f"{_place(fault['loc'])}{fault['msg']}" for fault in faults[:_MAX_FAULTS]]
+    told = [f"{_place(fault['loc'])}{_SENTENCES.get(fault['type'], fault['msg'])}" for fault in faults[:_MAX_FAULTS]]
     return Malformed("; ".join(told), code="malformed-message")
 
 
 def _place(location: Sequence[int | str]) -> str:
     place = ".".join(str(part)[:64] for part in location if part != "[key]")
-    return f"{place}: " if place else ""
+    return f"{place}: " if place else "the message "

@@ -19,8 +19,8 @@ from cspd.http.message import Request, Response, Route
 from cspd.http.soap import MEDIA_TYPE
 from cspd.refusals import NotFound, Refused
 from protocols.mdm.codec import BY_NAME, decode_authorization, decode_json, decode_version, encode_json
-from protocols.mdm.errors import CREDENTIALS_NEEDED, UNSUPPORTED_VERSION
-from protocols.mdm.messages import MAX_BODY, Version
+from protocols.mdm.errors import CREDENTIALS_NEEDED
+from protocols.mdm.messages import MAX_BODY
 from protocols.mdm.problems import NO_STORE, internal_problem, problem, refusal_problem, server_problem
 from protocols.mdm.service import MDMService
 from protocols.mdm.soap_endpoint import SOAPEndpoint
@@ -74,7 +74,7 @@ class MDMEndpoint:
         try:
             self._service.check_tenant(tenant)
             if service is not None:
-                _version(service)
+                decode_version(service)
         except Refused as refusal:
             return refusal_problem(refusal, request_id=request.request_id, challenge=self._challenge)
         if request.query.partition("=")[0].lower() != "wsdl":
@@ -117,7 +117,7 @@ class MDMEndpoint:
             address=request.peer,
             request_id=request.request_id,
         )
-        _version(request.parameters["version"])
+        decode_version(request.parameters["version"])
         operation = BY_NAME.get(request.parameters["operation"])
         if operation is None:
             raise NotFound("there is no such operation", code="no-such-operation")
@@ -129,11 +129,3 @@ class MDMEndpoint:
     def _url(self, tenant: str) -> str:
         """Of ours and not of a Host header, which anybody can send."""
         return f"{self._public}{BASE.format(tenant=tenant)}"
-
-
-def _version(text: str) -> Version:
-    try:
-        return decode_version(text)
-    except KeyError as error:
-        known = ", ".join(f"v{version.value}" for version in Version)
-        raise NotFound(f"the protocol has the versions {known}", code=UNSUPPORTED_VERSION) from error

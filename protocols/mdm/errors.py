@@ -54,7 +54,6 @@ ANSWERS: Mapping[type[Refused], Answer] = {
 
 CREDENTIALS_NEEDED = "credentials-needed"
 """Code of the Unauthorized that is no failure: a client that waits to be asked for its password."""
-UNSUPPORTED_VERSION = "unsupported-version"
 INTERNAL = "internal-error"
 INTERNAL_REASON = "internal error"
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
 
-from spyne import Application, Fault, Service, rpc
+from spyne import Application, Boolean, Fault, Service, rpc
+from spyne.error import ValidationError
 from spyne.interface.wsdl import Wsdl11
 from spyne.protocol.soap import Soap11
 from spyne.server.wsgi import WsgiApplication
@@ -44,6 +45,17 @@ class Call:
 
 class _Soap11(ReadBefore, Soap11):  # type: ignore[misc]  # spyne has no types
     """SOAP 1.1 from an envelope that was read."""
+
+    def __init__(self) -> None:
+        super().__init__(validator="soft")
+        self._from_unicode_handlers[Boolean] = _boolean
+
+
+def _boolean(kind: Any, text: str) -> bool:
+    """As XML Schema has it; spyne takes anything else for false."""
+    if text.strip() not in ("true", "false", "1", "0"):
+        raise ValidationError(text)
+    return text.strip() in ("true", "1")
 
 
 def build_application(answer: Callable[[Any, Caller], Coroutine[Any, Any, Any]], in_reactor: InReactor) -> Any:

@@ -21,7 +21,6 @@ from protocols.mdm.errors import (
     CREDENTIALS_NEEDED,
     INTERNAL,
     INTERNAL_REASON,
-    UNSUPPORTED_VERSION,
     answer_to,
 )
 from protocols.mdm.messages import Caller, Credentials
@@ -70,11 +69,8 @@ class SOAPEndpoint:
             credentials = None if token is None else Credentials(user=token.user, password=token.password)
             caller = await self._authenticate(credentials, request)
         service = request.parameters.get("service")
-        try:
-            if service is not None:
-                decode_version(service)
-        except KeyError as error:
-            raise NotFound(f"unknown version {service!r}", code=UNSUPPORTED_VERSION) from error
+        if service is not None:
+            decode_version(service)
         if envelope.call.tag not in _CALLS:
             raise NotFound("there is no such operation", code="no-such-operation")
         return await self._call(request, envelope, caller)

@@ -18,6 +18,8 @@ from pydantic.alias_generators import to_camel
 from spyne import Array, Boolean, ByteArray, ComplexModel, DateTime, Integer, Unicode
 from spyne import Enum as EnumType
 
+from cspd.refusals import Malformed
+
 NAMESPACE = "urn:cspd:mdm"
 
 _PRIMITIVES: Mapping[type, Any] = {
@@ -50,7 +52,7 @@ class SOAPTypes:
         return self._made[kind]
 
     def values_of(self, instance: Any) -> dict[str, Any]:
-        """What was read, as values by their names; what was not there is left out."""
+        """What was read, as values by their names; what was not there is left out. Raises Malformed."""
         values = {}
         for name in type(instance).get_flat_type_info(type(instance)):
             value = getattr(instance, name)
@@ -113,11 +115,10 @@ class SOAPTypes:
 
 
 def _variables(found: Iterable[Any]) -> dict[str, str]:
-    """A name that stands twice counts as what no message has, so that it is refused."""
-    names = [each.name for each in found]
-    if len(set(names)) != len(names):
-        return {"": ""}
-    return {each.name or "": each.value or "" for each in found}
+    values = [(each.name or "", each.value or "") for each in found]
+    if len(dict(values)) != len(values):
+        raise Malformed("variables: a name stands there twice", code="malformed-message")
+    return dict(values)
 
 
 def _complex(name: str, members: list[tuple[str, Any]]) -> Any:
