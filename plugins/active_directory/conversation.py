@@ -34,7 +34,7 @@ class Search:
     attributes: tuple[str, ...]
     scope: Scope = Scope.SUBTREE
     limit: int = 2
-    """Entries: more are an error of the question, not pages without end."""
+    """Entries: where there are more, one more is given, and no further page is asked for."""
     with_security: bool = False
     """Also read ``nTSecurityDescriptor``, its owner, group and DACL."""
 

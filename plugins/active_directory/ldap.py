@@ -143,11 +143,9 @@ class LDAPConversation:
                     raise CannotAsk(f"{self._controller}: the search failed: {result['description']}")
                 # A domain controller also tells where other naming contexts are (searchResRef): not what was asked.
                 entries.extend(_entry(each) for each in response if each["type"] == "searchResEntry")
-                if len(entries) > search.limit:
-                    raise CannotAsk(f"{self._controller}: more than {search.limit} entries for {search.filter}")
                 cookie = _cookie(result)
-                if not cookie:
-                    return Found(tuple(entries))
+                if not cookie or len(entries) > search.limit:
+                    return Found(tuple(entries[: search.limit + 1]))
         except _BROKEN as error:
             raise CannotAsk(f"{self._controller}: {error}") from error
 
