@@ -16,6 +16,8 @@ from cspd.config.configuration import Configuration
 from cspd.config.connectors import find_connector
 from cspd.config.problems import ConfigurationRefused, Problem
 from cspd.daemon.core import Core
+from cspd.digital_ids.assembly import build_digital_ids
+from cspd.digital_ids.service import DigitalIDs
 from cspd.http.message import Route
 from cspd.jobs.cron import Cron, CronError
 from cspd.jobs.values import Job
@@ -107,7 +109,7 @@ def build_deployment(
         configuration=configuration,
         protocols=built,
         password_checks=password_checks,
-        core_jobs=core.jobs,
+        core_jobs=[*core.jobs, *(() if services.digital_ids is None else services.digital_ids.jobs())],
         withdrawn=withdrawn & built.keys(),
     )
     problems += [Problem(what=each, file=configuration.path) for each in _job_faults(deployment.jobs)]
@@ -197,6 +199,22 @@ def _services(configuration: Configuration, core: Core, password_checks: Mapping
         process=core.process,
         monitor=core.monitoring.monitor,
         folder=configuration.folder,
+        secret=configuration.secrets.resolve,
+        digital_ids=_digital_ids(configuration, core),
         node=server.node_name,
         demo=configuration.is_demo,
+    )
+
+
+def _digital_ids(configuration: Configuration, core: Core) -> DigitalIDs | None:
+    section = configuration.root.digital_ids
+    if section is None or not section.enabled:
+        return None
+    return build_digital_ids(
+        section,
+        clock=core.clock,
+        random=core.random,
+        database=core.database,
+        audit=core.audit,
+        profiles=configuration.profiles,
     )
