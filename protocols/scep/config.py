@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -24,6 +24,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from cspd.authority.ca_name import CAName
+from cspd.authority.profile_values import Profile
 from cspd.authority.values import CAReference
 from cspd.config.inspection import Inspection
 from cspd.config.problems import Problem
@@ -32,6 +33,7 @@ from cspd.jobs.cron import Cron
 from protocols.scep.algorithm_policy import AlgorithmPolicy
 from protocols.scep.challenge_config import ChallengeSettings
 from protocols.scep.interfaces import Terms
+from protocols.scep.registration_authority_checks import profile_problems
 from protocols.scep.registration_authority_config import RegistrationAuthorityConfig, check_mapped
 
 DEFAULT_SCHEDULE = "0 37 * * * *"
@@ -140,6 +142,10 @@ class SCEPConfig(Section):
             allow_des3=choose(service.allow_des3, self.allow_des3),
             allow_des=choose(service.allow_des, self.allow_des),
         )
+
+    def inspect_profiles(self, profiles: Mapping[str, Profile]) -> Sequence[Problem]:
+        """See :class:`cspd.config.inspection.UsesProfiles`."""
+        return tuple(profile_problems(self.registration_authorities, profiles))
 
     def inspect(self, folder: Path, now: datetime) -> Inspection:
         """Warn of what is insecure; see :class:`cspd.config.inspection.Inspected`."""
