@@ -197,6 +197,7 @@ def _services(configuration: Configuration, core: Core, password_checks: Mapping
         process=core.process,
         monitor=core.monitoring.monitor,
         folder=configuration.folder,
+        secret=configuration.secrets.resolve,
         node=server.node_name,
         demo=configuration.is_demo,
     )
