@@ -23,6 +23,7 @@ from cspd.config.sentences import nearest_name
 from cspd.config.values import SecretReference
 from cspd.http.config import ListenerConfig, TLSConfig
 from cspd.http.hostnames import names_of, unmatched
+from cspd.http.outbound.client import read_trust
 from cspd.http.tls import ServerTLS, TLSProblems, load_credentials
 from cspd.plugin import ProtocolDeclaration
 from cspd.x509.certificate_paths import UNREADABLE
@@ -199,6 +200,15 @@ def _tls_files(draft: Draft) -> Iterator[Problem]:
             for problem in error.problems:
                 key = _tls_key(tls, problem.file, draft.folder)
                 yield draft.tree.problem(("listeners", name, "tls", key), str(problem))
+
+
+def _outbound_trust(draft: Draft) -> Iterator[Problem]:
+    outbound = draft.sections.get("outbound")
+    if outbound is not None and outbound.ca_file is not None:
+        try:
+            read_trust(draft.folder / outbound.ca_file)
+        except ValueError as error:
+            yield draft.tree.problem(("outbound", "ca_file"), str(error), "Name a PEM file of CA certificates")
 
 
 def _tls_key(tls: TLSConfig, file: str, folder: Path) -> str:
@@ -393,6 +403,7 @@ _PROBLEMS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     _protocols_without_listener,
     _same_endpoint_twice,
     _tls_files,
+    _outbound_trust,
     _secrets,
     _state_folder,
     _user_and_group,

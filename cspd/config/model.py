@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, model_validator
 from cspd.authentication.config import AuthenticationConfig, AuthenticationName
 from cspd.config.values import Duration, Section
 from cspd.http.config import ListenerConfig
+from cspd.http.outbound.config import OutboundConfig
 from cspd.keys.config import KeysConfig
 from cspd.store.config import StoreConfig
 
@@ -157,6 +158,7 @@ class RootConfig(Section):
     tenants: TenantsConfig
     keys: KeysConfig
     store: StoreConfig = Field(default_factory=StoreConfig)
+    outbound: OutboundConfig = Field(default_factory=OutboundConfig)
     profiles: ProfilesConfig = Field(default_factory=ProfilesConfig)
     log: LogConfig = Field(default_factory=LogConfig)
     admin: AdminConfig = Field(default_factory=AdminConfig)
