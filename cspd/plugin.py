@@ -29,6 +29,7 @@ from cspd.clock import Clock
 from cspd.config.values import SecretReference
 from cspd.health import Health
 from cspd.http.message import Route
+from cspd.http.outbound.values import NoOutbound, Outbound
 from cspd.jobs.values import Job
 from cspd.keys.interfaces import Keys
 from cspd.monitoring.interfaces import Monitor
@@ -138,6 +139,8 @@ class Services:
     """Where the relative paths of conf files start."""
     secret: Callable[[SecretReference], bytes] = no_secrets
     """What a reference of conf stands for, read once by each configuration; raises ValueError, which says why not."""
+    outbound: Outbound = field(default_factory=NoOutbound)
+    """Sends requests to other people's HTTP servers, as ``[outbound]`` says."""
     node: str = "node"
     """Names this machine among several on one store, as ``server.node`` of conf does."""
     demo: bool = False
