@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from cspd.config.model import Insecure
 from cspd.config.problems import KeyPath, Problem
+from cspd.config.values import SecretReference
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,4 +32,13 @@ class Inspected(Protocol):
 
     def inspect(self, folder: Path, now: datetime) -> Inspection:
         """Check settings together and the files they name; relative paths are below ``folder``. Raises nothing."""
+        ...
+
+
+@runtime_checkable
+class InspectedWithSecrets(Protocol):
+    """An ability that the model may have as well: it names files that only open with a secret."""
+
+    def inspect_secrets(self, folder: Path, now: datetime, secret: Callable[[SecretReference], bytes]) -> Inspection:
+        """Check what secrets open; ``secret`` raises ValueError for one that is missing, which is told already."""
         ...

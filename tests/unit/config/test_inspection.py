@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from cspd.config.inspection import Inspection
 from cspd.config.loader import load_configuration
 from cspd.config.problems import ConfigurationRefused, Problem
+from cspd.config.values import SecretReference
 from protocols.ocsp.config import OCSPConfig
 from tests.support.clocks import FrozenClock
 from tests.unit.config.installations import SOUND, install
@@ -54,3 +56,22 @@ def test_cas_whose_clients_fail_in_tls_are_pointed_out(tmp_path: Path, monkeypat
     assert warnings(SOUND) == [f"25: {expected}"]
     assert warnings(elsewhere) == [f"27: {expected}"]
     assert warnings(elsewhere.replace('["acme"]', '["acme", "ocsp"]')) == []
+
+
+def test_what_only_opens_with_a_secret_is_inspected_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = install(tmp_path)
+    (tmp_path / "password").write_text("s3cret\n")
+    (tmp_path / "password").chmod(0o600)
+
+    def inspect(
+        section: OCSPConfig, folder: Path, now: datetime, secret: Callable[[SecretReference], bytes]
+    ) -> Inspection:
+        opened = secret(SecretReference(file="password")) == b"s3cret"
+        with pytest.raises(ValueError, match="does not exist"):
+            secret(SecretReference(file="another"))
+        return Inspection(problems=[Problem(what=f"opened: {opened}", key=("key",))])
+
+    monkeypatch.setattr(OCSPConfig, "inspect_secrets", inspect, raising=False)
+    with pytest.raises(ConfigurationRefused) as refused:
+        load_configuration(file, environment={}, clock=FrozenClock())
+    assert str(refused.value) == f"{file}:25: protocols.ocsp.key: opened: True."
