@@ -63,15 +63,16 @@ def test_what_only_opens_with_a_secret_is_inspected_with_it(tmp_path: Path, monk
     (tmp_path / "password").write_text("s3cret\n")
     (tmp_path / "password").chmod(0o600)
 
-    def inspect(
-        section: OCSPConfig, folder: Path, now: datetime, secret: Callable[[SecretReference], bytes]
-    ) -> Inspection:
-        opened = secret(SecretReference(file="password")) == b"s3cret"
-        with pytest.raises(ValueError, match="does not exist"):
-            secret(SecretReference(file="another"))
-        return Inspection(problems=[Problem(what=f"opened: {opened}", key=("key",))])
+    class Opening(OCSPConfig):
+        def inspect_secrets(
+            self, folder: Path, now: datetime, secret: Callable[[SecretReference], bytes]
+        ) -> Inspection:
+            opened = secret(SecretReference(file="password")) == b"s3cret"
+            with pytest.raises(ValueError, match="does not exist"):
+                secret(SecretReference(file="another"))
+            return Inspection(problems=[Problem(what=f"opened: {opened}", key=("key",))])
 
-    monkeypatch.setattr(OCSPConfig, "inspect_secrets", inspect, raising=False)
+    monkeypatch.setattr("protocols.ocsp.config.OCSPConfig", Opening)
     with pytest.raises(ConfigurationRefused) as refused:
         load_configuration(file, environment={}, clock=FrozenClock())
     assert str(refused.value) == f"{file}:25: protocols.ocsp.key: opened: True."
