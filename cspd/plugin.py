@@ -27,6 +27,7 @@ from cspd.authority.interfaces import Authorities, CertificateStore, Issuance, P
 from cspd.authority.profile_values import Profile
 from cspd.clock import Clock
 from cspd.config.values import SecretReference
+from cspd.digital_ids.service import DigitalIDs
 from cspd.health import Health
 from cspd.http.message import Route
 from cspd.http.outbound.values import NoOutbound, Outbound
@@ -141,6 +142,8 @@ class Services:
     """What a reference of conf stands for, read once by each configuration; raises ValueError, which says why not."""
     outbound: Outbound = field(default_factory=NoOutbound)
     """Sends requests to other people's HTTP servers, as ``[outbound]`` says."""
+    digital_ids: DigitalIDs | None = None
+    """What ``[digital_ids]`` describes; None without the section, or where it is switched off."""
     node: str = "node"
     """Names this machine among several on one store, as ``server.node`` of conf does."""
     demo: bool = False

@@ -22,6 +22,7 @@ from cspd.config.secrets import Secrets, SecretStore
 from cspd.config.sentences import nearest_name, problems_of
 from cspd.config.shipped import shipped_profiles
 from cspd.config.values import Section
+from cspd.digital_ids.assembly import unknown_profiles
 from cspd.http.config import ListenerConfig
 from cspd.plugin import ProtocolDeclaration, ProtocolFactory
 
@@ -57,6 +58,11 @@ class _Loading:
         declarations = find_declarations(self.plugins)
         protocols = dict(self._protocols(tree, declarations))
         profiles = self._profiles(tree, sections)
+        digital_ids = sections.get("digital_ids")
+        if digital_ids is not None and profiles:
+            self.problems += [
+                tree.problem(each.key, each.what, each.remedy) for each in unknown_profiles(digital_ids, profiles)
+            ]
         server = sections.get("server")
         state = self.path.parent / (server.state if isinstance(server, ServerConfig) else "state")
         secrets = Secrets(

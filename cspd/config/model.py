@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from cspd.authentication.config import AuthenticationConfig, AuthenticationName
 from cspd.config.values import Duration, Section
+from cspd.digital_ids.config import DigitalIDsConfig
 from cspd.http.config import ListenerConfig
 from cspd.http.outbound.config import OutboundConfig
 from cspd.keys.config import KeysConfig
@@ -163,5 +164,7 @@ class RootConfig(Section):
     log: LogConfig = Field(default_factory=LogConfig)
     admin: AdminConfig = Field(default_factory=AdminConfig)
     authentication: Mapping[AuthenticationName, AuthenticationConfig] = Field(default_factory=dict)
+    digital_ids: DigitalIDsConfig | None = None
+    """What products for mobile device management may order; None: nothing, and their protocols are not served."""
     listeners: Annotated[Mapping[ListenerName, ListenerConfig], Field(min_length=1)]
     protocols: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)

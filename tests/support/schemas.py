@@ -15,7 +15,8 @@ from cspd.store.tables import metadata
 
 
 def differences(url: str) -> list[Any]:
-    """What Alembic would change to make the database the declared one, tables of the protocols included."""
+    """What Alembic would change to make the database the declared one, with every table that code declares."""
+    importlib.import_module("cspd.digital_ids.tables")
     for module in sorted(Path(protocols.__path__[0]).glob("*/tables.py")):
         importlib.import_module(f"protocols.{module.parent.name}.tables")
     with choose_backend(url).writer_engine().connect() as connection:
