@@ -7,10 +7,12 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
 
+from cspd.authority.values import CAReference
 from cspd.jobs.values import Job
 from cspd.keys.threads import ThreadPool
 from cspd.plugin import EnrollmentURL, ProtocolService, Services
 from protocols.scep.assembly import assemble
+from protocols.scep.challenge_assembly import challenge_routes
 from protocols.scep.challenge_config import challenge_authorizer
 from protocols.scep.config import SCEPConfig, ServiceConfig
 from protocols.scep.digital_ids import DigitalIDPlaces
@@ -47,11 +49,15 @@ def build(configuration: SCEPConfig, services: Services) -> ProtocolService:
             service, secret=services.secret, secrets=services.enrollment_secrets, audit=services.audit
         )
 
+    plain = PlainPlaces(configuration, tenants=services.tenants, authorizer=authorizer)
     endpoint = SCEPEndpoint(
         service=assembled.service,
-        plain=PlainPlaces(configuration, tenants=services.tenants, authorizer=authorizer),
+        plain=plain,
         mdm=DigitalIDPlaces(services.digital_ids, tenants=services.tenants, policy=configuration.policy()),
         limits=assembled.limits,
+    )
+    handing_out = challenge_routes(
+        {CAReference.parse(service.ca): service for service in configuration.services}, places=plain, services=services
     )
 
     def start() -> None:
@@ -63,7 +69,7 @@ def build(configuration: SCEPConfig, services: Services) -> ProtocolService:
         return DeferredList([running, passwords.stop(), registration_authorities.stop()])
 
     return ProtocolService(
-        routes=endpoint.routes(),
+        routes=(*endpoint.routes(), *handing_out),
         jobs=(
             Job(name="scep-transactions", schedule=_EVERY_MINUTE, run=assembled.replacement.run),
             *registration_authorities.jobs,
