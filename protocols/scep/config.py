@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -24,14 +24,16 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from cspd.authority.ca_name import CAName
+from cspd.authority.profile_values import Profile, ProfileCategory
 from cspd.authority.values import CAReference
 from cspd.config.inspection import Inspection
-from cspd.config.problems import Problem
+from cspd.config.problems import KeyPath, Problem
 from cspd.config.values import DurationOfSeconds, Section
 from cspd.jobs.cron import Cron
 from protocols.scep.algorithm_policy import AlgorithmPolicy
 from protocols.scep.challenge_config import ChallengeSettings
 from protocols.scep.interfaces import Terms
+from protocols.scep.registration_authority_checks import profile_problems
 from protocols.scep.registration_authority_config import RegistrationAuthorityConfig, check_mapped
 
 DEFAULT_SCHEDULE = "0 37 * * * *"
@@ -147,3 +149,17 @@ class SCEPConfig(Section):
         for index, service in enumerate(self.services):
             warnings += service.challenge_warnings(("services", index))
         return Inspection(warnings=warnings)
+
+    def inspect_profiles(self, profiles: Mapping[str, Profile]) -> Sequence[Problem]:
+        """What is not there, or is for nobody who enrolls; see :class:`cspd.config.inspection.UsesProfiles`."""
+        named: list[tuple[KeyPath, str]] = [(("profiles", index), name) for index, name in enumerate(self.profiles)]
+        for number, service in enumerate(self.services):
+            named += [(("services", number, "profiles", i), name) for i, name in enumerate(service.profiles or ())]
+        unfit = [
+            Problem(
+                what=f'there is no profile "{name}" for devices', remedy="`cspctl profile list` shows them", key=key
+            )
+            for key, name in named
+            if name not in profiles or profiles[name].category is not ProfileCategory.SUBSCRIBER
+        ]
+        return (*unfit, *profile_problems(self.registration_authorities, profiles))
