@@ -24,10 +24,10 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from cspd.authority.ca_name import CAName
-from cspd.authority.profile_values import Profile
+from cspd.authority.profile_values import Profile, ProfileCategory
 from cspd.authority.values import CAReference
 from cspd.config.inspection import Inspection
-from cspd.config.problems import Problem
+from cspd.config.problems import KeyPath, Problem
 from cspd.config.values import DurationOfSeconds, Section
 from cspd.jobs.cron import Cron
 from protocols.scep.algorithm_policy import AlgorithmPolicy
@@ -143,13 +143,23 @@ class SCEPConfig(Section):
             allow_des=choose(service.allow_des, self.allow_des),
         )
 
-    def inspect_profiles(self, profiles: Mapping[str, Profile]) -> Sequence[Problem]:
-        """See :class:`cspd.config.inspection.UsesProfiles`."""
-        return tuple(profile_problems(self.registration_authorities, profiles))
-
     def inspect(self, folder: Path, now: datetime) -> Inspection:
         """Warn of what is insecure; see :class:`cspd.config.inspection.Inspected`."""
         warnings: list[Problem] = []
         for index, service in enumerate(self.services):
             warnings += service.challenge_warnings(("services", index))
         return Inspection(warnings=warnings)
+
+    def inspect_profiles(self, profiles: Mapping[str, Profile]) -> Sequence[Problem]:
+        """What is not there, or is for nobody who enrolls; see :class:`cspd.config.inspection.UsesProfiles`."""
+        named: list[tuple[KeyPath, str]] = [(("profiles", index), name) for index, name in enumerate(self.profiles)]
+        for number, service in enumerate(self.services):
+            named += [(("services", number, "profiles", i), name) for i, name in enumerate(service.profiles or ())]
+        unfit = [
+            Problem(
+                what=f'there is no profile "{name}" for devices', remedy="`cspctl profile list` shows them", key=key
+            )
+            for key, name in named
+            if name not in profiles or profiles[name].category is not ProfileCategory.SUBSCRIBER
+        ]
+        return (*unfit, *profile_problems(self.registration_authorities, profiles))

@@ -95,7 +95,8 @@ def _enrollment_urls(configuration: SCEPConfig, services: Services) -> tuple[Enr
                     f"pki --scepca --url {where} --caout ca.pem --raout ra.pem --outform pem --force && "
                     "pki --gen --type rsa --size 2048 --outform pem > device.key && "
                     f"pki --scep --url {where} --in device.key --dn CN=device --password {password}"
-                    " --cacert-enc ra.pem --cacert-sig ra.pem --cacert ca.pem --outform pem > device.pem"
+                    " --cacert-enc ra.pem --cacert-sig ra.pem $(printf -- '--cacert %s ' ca*.pem)"
+                    "--outform pem > device.pem"
                 )
                 urls.append(EnrollmentURL(what=f"SCEP, {service.ca}, {profile}, strongSwan", url=url, command=command))
     return tuple(urls)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from cspd.authority.values import CAReference
 from protocols.scep.algorithm_policy import AlgorithmPolicy
 from protocols.scep.config import SCEPConfig
+from tests.support.authorities import shipped_profiles
 from tests.support.clocks import FrozenClock
 
 CA = "demo~issuing"
@@ -78,3 +79,16 @@ def test_what_is_insecure_is_warned_of(tmp_path: Path) -> None:
     assert section().inspect(tmp_path, now).warnings == []
     [warning] = section({"insecure": True}).inspect(tmp_path, now).warnings
     assert warning.key == ("services", 0, "insecure")
+
+
+def test_profiles_that_are_not_there_or_for_nobody_are_problems() -> None:
+    configuration = section({"profiles": ["tls-client", "basic-ca-root"]}, profiles=["tls-server", "nothing"])
+    problems = configuration.inspect_profiles(shipped_profiles())
+    assert [each.key for each in problems] == [("profiles", 1), ("services", 0, "profiles", 1)]
+    assert section(profiles=["scep-digital-signature"]).inspect_profiles(shipped_profiles()) == ()
+
+
+def test_a_profile_that_makes_no_registration_authority_is_a_problem() -> None:
+    entries = [{"ca": CA, "profile": "scep-digital-signature"}]
+    [problem] = section(profiles=[], registration_authorities=entries).inspect_profiles(shipped_profiles())
+    assert problem.key == ("registration_authorities", 0, "profile")
