@@ -120,6 +120,7 @@ def test_the_key_is_rsa_of_the_size_and_in_the_place_of_conf(key_type: KeyType) 
     assert f"rsa-{public_key.key_size}" == key_type.value
     [key] = ra_keys(installation)
     assert key.provider == "token"
+    assert installation.keys.decrypting == {key}, "keys of CAs only sign"
     assert node.certificate().subject.rfc4514_string() == "CN=RA"
 
 
@@ -145,6 +146,8 @@ def test_two_certificates_one_for_each_use() -> None:
     assert not opens(authority, signing)
     assert signs_as(authority, signing)
     assert len(authority.recipients) == 1
+    [decrypting] = installation.keys.decrypting
+    assert result_of(installation.keys.public_key(decrypting)) == encryption.public_key()
 
 
 def test_what_was_enveloped_before_conf_wanted_two_certificates_still_opens() -> None:
@@ -193,6 +196,32 @@ def test_a_second_node_that_misses_it_looks_at_once() -> None:
     first.run(first.management.edit(ISSUING, ALICE, profiles=[PROFILE]))
     one.pass_time(timedelta(seconds=5))
     assert two.of().signing_certificate_der == one.of().signing_certificate_der
+
+
+def test_requests_for_what_is_not_there_do_not_keep_the_store_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    installation = installed(profiles=("tls-server",))
+    with capturedLogs():
+        node = Node(installation)
+    reads: list[object] = []
+    read = installation.database.read
+
+    async def counted(work: Callable[[Connection], Any]) -> Any:
+        reads.append(work)
+        return await read(work)
+
+    def refused() -> None:
+        with pytest.raises(Unavailable):
+            node.of()
+
+    monkeypatch.setattr(installation.database, "read", counted)
+    refused()
+    once = len(reads)
+    for _ in range(10):
+        refused()
+    assert len(reads) == once > 0
+    node.clock.advance(timedelta(seconds=1))
+    refused()
+    assert len(reads) == 2 * once
 
 
 class SlowIssuance:
@@ -424,7 +453,7 @@ def test_keys_that_are_away_at_the_start_are_used_when_they_come() -> None:
         node.of()
     assert refused.value.detail == "it gets no certificate: the HSM is away"
     with capturedLogs():
-        for _ in range(3600):
+        for _ in range(3100):
             node.pass_time(timedelta(seconds=1))
     away.on = False
     node.pass_time(timedelta(minutes=1))
