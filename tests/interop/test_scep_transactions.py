@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import random
 import sqlite3
 import threading
 import tomllib
@@ -170,17 +169,15 @@ def test_no_device_gets_a_second_certificate_over_crashes(tmp_path: Path) -> Non
         crowd = [Devices(site, ended) for _ in range(CLIENTS)]
         for each in crowd:
             each.start()
-        for crash in range(CRASHES):
+        for _ in range(CRASHES):
             sent = sum(len(each.serials) for each in crowd)
             wait_until(
-                lambda sent=sent: sum(len(each.serials) for each in crowd) > sent + 2,  # type: ignore[misc]  # mypy 24
+                lambda sent=sent: sum(len(each.serials) for each in crowd) > sent + 2,  # type: ignore[misc]
                 what="some certificates are there",
                 seconds=120,
             )
-            threading.Event().wait(random.random() / 4)  # a moment, any
             daemon.kill()
             daemon.start(seconds=120)
-            assert crash < CRASHES
         ended.set()
         for each in crowd:
             each.join(120)
