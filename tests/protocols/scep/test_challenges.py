@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_address
 
 import pytest
 from cryptography import x509
@@ -198,6 +199,33 @@ def test_a_challenge_is_for_its_ca_and_profile(office: Office) -> None:
         with pytest.raises(Forbidden, match="another CA or profile"):
             office.authorize(sent)
         assert office.house.audit.events[-1].event == "scep-challenge-refused"
+
+
+@pytest.mark.parametrize(
+    ("subject", "names", "is_right"),
+    [
+        ("CN=a.example", ("a.example",), True),
+        ("CN=A.EXAMPLE,O=Example,C=DE", ("a.example", "10.0.0.7"), True),
+        ("CN=a.example", (), True),
+        ("", ("a.example",), True),
+        ("O=Example", (), False),
+        ("CN=b.example", ("a.example",), False),
+        ("CN=a.example", ("a.example", "b.example"), False),
+        ("CN=a.example+UID=admin", (), False),
+        ("CN=a.example,CN=b.example", (), False),
+    ],
+)
+def test_a_challenge_may_be_for_certain_names(
+    office: Office, subject: str, names: tuple[str, ...], is_right: bool
+) -> None:
+    sent = challenge_text(office.create(names=["a.example", "10.0.0.7"]))
+    kinds = [x509.IPAddress(ip_address(name)) if name[0] == "1" else x509.DNSName(name) for name in names]
+    request = office.request(sent, subject=x509.Name.from_rfc4514_string(subject), names=tuple(kinds))
+    if is_right:
+        assert result_of(office.authorizer().authorize(request))
+        return
+    with pytest.raises(Forbidden, match="for a request with other names"):
+        result_of(office.authorizer().authorize(request))
 
 
 @pytest.mark.parametrize("values", [{"purpose": "est"}, {"lifetime": timedelta(minutes=1)}])
