@@ -8,8 +8,8 @@
     missing                       refused, unless the service is insecure (spec 4.3)
     anything else                 refused, unless the service is insecure and has no static one
 
-A renewal needs one as everybody does. Where the terms waive it (R-CEG-070), they do so for the names of the certificate
-that is renewed, and its profile: one certificate must not be the way to others.
+A renewal needs one as everybody does, unless the terms waive it (R-CEG-070); what a renewal is says
+:func:`protocols.scep.signers.may_be_replaced`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from cspd.authentication.secrets import EnrollmentSecrets
 from cspd.authority.values import Issued
 from cspd.refusals import Forbidden, Unauthorized
 from cspd.x509.csr import CertificationRequest
-from cspd.x509.general_names import subject_alt_names_of, text_of
+from cspd.x509.general_names import text_of
 from cspd.x509.names import format_name
 from protocols.scep.interfaces import Authorization, RequestForCertificate, Terms
 from protocols.scep.one_time_challenges import PURPOSE, read_challenge
@@ -77,7 +77,7 @@ class ChallengeAuthorizer:
 
     async def authorize(self, request: RequestForCertificate) -> Authorization:
         """See :class:`protocols.scep.interfaces.Authorizer`. Each refusal is audited, never with the challenge."""
-        if request.terms.renewal_without_challenge and _renews(request):
+        if request.terms.renewal_without_challenge and request.replaces is not None:
             return Authorization(identity=f"certificate {request.signer.serial_number:x}")
         try:
             return await self._by_challenge(request)
@@ -140,14 +140,6 @@ def names_of(csr: CertificationRequest) -> frozenset[str]:
     """What a request names: every subjectAltName, and what in the subject is not a place or an organization."""
     subject = {str(each.value) for each in csr.subject if each.oid not in _SURROUNDINGS}
     return frozenset(subject | {text_of(name) for name in csr.subject_alt_names})
-
-
-def _renews(request: RequestForCertificate) -> bool:
-    """Whether the signer asks for its own certificate again: same subject and profile, no further names."""
-    if request.replaces is None or request.replaces.profile != request.terms.profile:
-        return False
-    names = subject_alt_names_of(request.signer)
-    return request.csr.subject == request.signer.subject and set(request.csr.subject_alt_names) <= set(names)
 
 
 def _refused(request: RequestForCertificate, reason: str) -> AuditEvent:
