@@ -5,7 +5,7 @@
     the challengePassword is      and then
     the static one of the CA      the request may become a certificate
     a one-time challenge          the same, once: the certificate and its use are one transaction
-    missing                       refused, unless the service is insecure (spec 4.3)
+    missing                       refused, unless the service is insecure (R-CEG-063)
     anything else                 refused, unless the service is insecure and has no static one
 
 A renewal needs one as everybody does, unless the terms waive it (R-CEG-070); what a renewal is says

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -77,8 +78,13 @@ class Site:
         if done.returncode == 0:
             assert x509.load_pem_x509_certificate(done.stdout).subject.rfc4514_string() == f"CN={name}"
             return True
-        assert re.search(rb"failInfo: +badMessageCheck", done.stderr), done.stderr
+        assert re.search(rb"failInfo: +(badMessageCheck|badRequest)", done.stderr), done.stderr
         return False
+
+    def are_enrolled(self, challenge: str, names: Sequence[str]) -> list[bool]:
+        """The same of several devices at one moment."""
+        with ThreadPoolExecutor(len(names)) as threads:
+            return list(threads.map(lambda name: self.is_enrolled(challenge, name), names))
 
     def curl(self, url: str, *options: str | Path) -> tuple[int, str, Path]:
         """Status, media type and body of an answer."""
@@ -135,6 +141,17 @@ def test_a_challenge_of_cspctl_enrolls_one_device(site: Site) -> None:
     revoked = site.daemon.cspctl_json("scep", "challenge", "create", "router 9")
     site.daemon.cspctl("scep", "challenge", "revoke", revoked["reference"])
     assert not site.is_enrolled(revoked["challenge"])
+
+
+def test_devices_with_one_challenge_at_one_moment_get_one_certificate(site: Site) -> None:
+    made = site.daemon.cspctl_json("scep", "challenge", "create", "router 7")
+    assert sum(site.are_enrolled(made["challenge"], ["router-7", "router-8", "router-9", "router-10"])) == 1
+
+
+def test_a_challenge_may_be_for_certain_names(site: Site) -> None:
+    made = site.daemon.cspctl_json("scep", "challenge", "create", "router 7", "--name", "router-7")
+    assert not site.is_enrolled(made["challenge"], "router-8")
+    assert site.is_enrolled(made["challenge"], "router-7")
 
 
 def test_a_challenge_that_was_made_elsewhere_enrolls_one_device(site: Site) -> None:
