@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from base64 import b64encode, encodebytes
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
+from urllib.parse import quote
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from cspd.x509 import tlv
 from cspd.x509.cms.recipients import KeyTransport
+from cspd.x509.cms.values import SIGNING_TIME
 from protocols.scep.codec import MESSAGE_TYPE, SENDER_NONCE, TRANSACTION_ID, decode
 from protocols.scep.messages import MessageType, PKIMessage, PKIStatus
 from tests.protocols.scep.world import PASSWORD, World, rsa_key
-from tests.support.authorities import ISSUING
+from tests.support.authorities import ISSUING, ROOT
 from tests.support.cms_dialects import PRINTABLE_STRING, Dialect, attribute, certification_request, name, text
 from tests.support.running import result_of
 from tests.support.scep_client import ScepClient, certificate_of, csr_of, name_of, signer_with
@@ -25,6 +27,7 @@ from tests.support.scep_client import ScepClient, certificate_of, csr_of, name_o
 Made = Callable[[World, ScepClient], bytes]
 SUBJECT = name(("2.5.4.3", tlv.UTF8_STRING, "device"))
 CHALLENGE = attribute("1.2.840.113549.1.9.7", text(PRINTABLE_STRING, PASSWORD))
+_QUERY = "operation=PKIOperation&message="
 ATTRIBUTES: Mapping[str, bytes] = {
     MESSAGE_TYPE: text(PRINTABLE_STRING, "19"),
     TRANSACTION_ID: text(PRINTABLE_STRING, "T1"),
@@ -40,11 +43,6 @@ def signed_only(**attributes: bytes | None) -> bytes:
 
 
 _OIDS = {"message_type": MESSAGE_TYPE, "transaction_id": TRANSACTION_ID, "sender_nonce": SENDER_NONCE}
-
-
-def no_envelope(world: World, device: ScepClient) -> bytes:
-    """A PKCSReq that asks for nothing."""
-    return signed_only()
 
 
 def changed_signature(world: World, device: ScepClient) -> bytes:
@@ -107,11 +105,6 @@ def short_key(world: World, device: ScepClient) -> bytes:
     return other.enrollment(csr_of(key, "device", PASSWORD))
 
 
-def key_of_the_request_alone_is_short(world: World, device: ScepClient) -> bytes:
-    """RSA of 1024 bits to be certified, in a message of a renewal that a good certificate signs."""
-    return world.enrolled().enrollment(csr_of(rsa.generate_private_key(65537, 1024), "device", PASSWORD))
-
-
 def another_key(world: World, device: ScepClient) -> bytes:
     """Signed with a key that is not the one of the request."""
     other = replace(device, key=rsa_key(2), certificate=certificate_of(rsa_key(2), "device"))
@@ -126,10 +119,10 @@ def certificate_of_somebody(world: World, device: ScepClient) -> bytes:
 
 def certificate_of_the_root(world: World, device: ScepClient) -> bytes:
     """Signed with a certificate of another CA that is here."""
-    root = world.house.get(world.house.get(ISSUING).reference)
-    assert root.certificate is not None
-    root_key = next(key for key in world.house.keys.private_keys.values())
-    certificate = certificate_of(rsa_key(2), "device", issuer=(root.certificate.issuer, cast(Any, root_key)))
+    root = world.house.get(ROOT)
+    assert root.key is not None
+    issuer = (root.subject, cast(Any, world.house.keys.private_keys[root.key]))
+    certificate = certificate_of(rsa_key(2), "device", issuer=issuer)
     return replace(device, key=rsa_key(2), certificate=certificate).enrollment(world.csr())
 
 
@@ -153,6 +146,27 @@ def answer(world: World, device: ScepClient) -> bytes:
         pki_status=PKIStatus.PENDING,
     )
     return result_of(signer_with(device.key, device.certificate, device.digest).sign(message))
+
+
+def signed_with(attributes: Mapping[str, bytes], world: World, number: int) -> bytes:
+    """A good PKCSReq of the device with that key, with these attributes."""
+    envelope = Dialect().enveloped(world.csr(key=number), world.authority.certificate)
+    return Dialect().signed(envelope, attributes, rsa_key(number), certificate_of(rsa_key(number), "device"))
+
+
+def signed_at(moment: datetime, world: World) -> bytes:
+    """The same, with a signingTime."""
+    return signed_with({**ATTRIBUTES, SIGNING_TIME: tlv.time(moment)}, world, 1)
+
+
+IN_QUERIES: Mapping[str, Callable[[bytes], str]] = {
+    "all escaped": lambda message: f"{_QUERY}{quote(b64encode(message), safe='')}",
+    "the plus bare": lambda message: f"{_QUERY}{b64encode(message).decode()}",
+    "the plus as a blank": lambda message: f"{_QUERY}{b64encode(message).decode().replace('+', '%20')}",
+    "lines": lambda message: f"{_QUERY}{quote(encodebytes(message), safe='')}",
+    "no padding": lambda message: f"{_QUERY}{quote(b64encode(message).rstrip(b'='), safe='')}",
+}
+"""How messages stand in queries: as the RFC has it, and as sscep, jSCEP, macOS and routers write them."""
 
 
 def issuer_name(world: World) -> bytes:

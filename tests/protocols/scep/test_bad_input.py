@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from cspd.x509.cms.content_encryption import ContentCipher
 from protocols.scep.codec import decode
@@ -25,10 +26,10 @@ from protocols.scep.messages import (
 )
 from tests.protocols.scep import bad_messages as bad
 from tests.protocols.scep.vectors import indefinite
-from tests.protocols.scep.world import OTHER_PROFILE, PASSWORD, PATH, World, in_query, rsa_key
+from tests.protocols.scep.world import OTHER_PROFILE, PATH, World, rsa_key
 from tests.support.authorities import ISSUING
 from tests.support.cms_dialects import PRINTABLE_STRING, text
-from tests.support.scep_client import ScepClient, csr_of
+from tests.support.scep_client import ScepClient
 
 Refusal = tuple[FailInfo, str]
 
@@ -89,6 +90,7 @@ ASKED = {
     "no messageType": Asked(body=bad.signed_only(message_type=None), status=400, says=ATTRIBUTE_IS_MISSING),
     "no transactionID": Asked(body=bad.signed_only(transaction_id=None), status=400, says=ATTRIBUTE_IS_MISSING),
     "no senderNonce": Asked(body=bad.signed_only(sender_nonce=None), status=400, says=ATTRIBUTE_IS_MISSING),
+    "no envelope": Asked(body=bad.signed_only(), status=400, says=f"{NO_MESSAGE}not a pkiMessage: no pkcsPKIEnvelope"),
     "an unknown messageType": Asked(
         body=bad.signed_only(message_type=text(PRINTABLE_STRING, "99")),
         status=400,
@@ -125,16 +127,16 @@ def test_the_server_takes_no_body_that_is_larger_than_a_message(world: World) ->
 SOMEBODY_ELSE = (FailInfo.BAD_MESSAGE_CHECK, "the message is enveloped for somebody else")
 DOES_NOT_FIT = (FailInfo.BAD_MESSAGE_CHECK, "the signature of the message does not fit")
 ANOTHER_CA = (FailInfo.BAD_MESSAGE_CHECK, "the message is signed with a certificate of another CA")
+UNREADABLE = (FailInfo.BAD_MESSAGE_CHECK, "the pkcsPKIEnvelope cannot be read")
 SHA_1 = (FailInfo.BAD_ALG, "SHA-1 is not allowed here")
 
 REFUSED: dict[str, tuple[bad.Made, Refusal]] = {
     "enveloped for another key": (bad.for_another_key, SOMEBODY_ELSE),
     "enveloped for another certificate": (bad.for_another_certificate, SOMEBODY_ELSE),
-    "without envelope": (bad.no_envelope, (FailInfo.BAD_REQUEST, "?")),
     "changed signature": (bad.changed_signature, DOES_NOT_FIT),
     "changed content": (bad.changed_content, DOES_NOT_FIT),
     "changed transactionID": (bad.changed_attribute, DOES_NOT_FIT),
-    "signed with MD5": (bad.in_dialect(digest="md5"), (FailInfo.BAD_ALG, "?")),
+    "signed with MD5": (bad.in_dialect(digest="md5"), (FailInfo.BAD_ALG, "the hash 1.2.840.113549.2.5 is not known")),
     "signed with SHA-1": (bad.in_dialect(digest="sha1"), SHA_1),
     "encrypted with DES": (
         bad.in_dialect(cipher=ContentCipher.DES_CBC),
@@ -144,9 +146,21 @@ REFUSED: dict[str, tuple[bad.Made, Refusal]] = {
         bad.in_dialect(cipher=ContentCipher.DES_EDE3_CBC),
         (FailInfo.BAD_ALG, "DES_EDE3_CBC is not allowed here"),
     ),
-    "request signed with MD5": (bad.request_signed_with("md5"), (FailInfo.BAD_ALG, "?")),
-    "request signed with SHA-1": (bad.request_signed_with("sha1"), SHA_1),
-    "RSA of 1024 bits": (bad.short_key, (FailInfo.BAD_ALG, "?")),
+    "request signed with MD5": (bad.request_signed_with("md5"), UNREADABLE),
+    "request signed with SHA-1": (
+        bad.request_signed_with("sha1"),
+        (FailInfo.BAD_ALG, "a request that is signed with SHA-1 is not allowed here"),
+    ),
+    "RSA of 1024 bits": (
+        bad.short_key,
+        (
+            FailInfo.BAD_ALG,
+            (
+                "profile scep-digital-signature does not take a key of type rsa-1024, but: "
+                "ec-p256, ec-p384, ec-p521, rsa-2048, rsa-3072, rsa-4096"
+            ),
+        ),
+    ),
     "signed with another key than that of the request": (
         bad.another_key,
         (FailInfo.BAD_MESSAGE_CHECK, "the message is signed with another key than that of its request"),
@@ -167,12 +181,12 @@ REFUSED: dict[str, tuple[bad.Made, Refusal]] = {
         (FailInfo.BAD_MESSAGE_CHECK, "the challengePassword is wrong"),
     ),
     "a wrong challengePassword": (
-        lambda world, device: device.enrollment(world.csr(password="wrong")),  # noqa: S106  # wrong
+        lambda world, device: device.enrollment(world.csr(password="wrong")),
         (FailInfo.BAD_MESSAGE_CHECK, "the challengePassword is wrong"),
     ),
     "an empty subject and no name": (
         lambda world, device: device.enrollment(bad.certification_request(bad.name(), [bad.CHALLENGE], rsa_key(1))),
-        (FailInfo.BAD_REQUEST, "?"),
+        (FailInfo.BAD_REQUEST, "the request names nobody: subject and subject alternative names are empty"),
     ),
     "GetCert of a number that was not given": (
         lambda world, device: device.ask(MessageType.GET_CERT, IssuerAndSerialNumber(bad.issuer_name(world), 4711)),
@@ -199,3 +213,97 @@ def test_what_is_wrong_with_a_message_has_a_failinfo(made: bad.Made, expected: R
     device = world.device()
     assert refusal(world, device, made(world, device)) == expected
     assert world.certificate_count == 0
+
+
+@pytest.mark.requirement("R-CEGI-097")
+def test_an_expired_certificate_signs_nothing(world: World) -> None:
+    device = world.enrolled()
+    world.house.clock.advance(timedelta(days=366))
+    for message_type in (MessageType.PKCS_REQ, MessageType.RENEWAL_REQ):
+        assert refusal(world, device, device.enrollment(world.csr("another"), message_type)) == (
+            FailInfo.BAD_MESSAGE_CHECK,
+            "the certificate that the message is signed with has expired",
+        )
+    assert world.certificate_count == 1
+
+
+@pytest.mark.requirement("R-CEGI-097")
+def test_a_revoked_certificate_signs_nothing(world: World) -> None:
+    device = world.enrolled()
+    world.house.revoke(world.house.get(ISSUING), device.certificate.serial_number)
+    for message_type in (MessageType.PKCS_REQ, MessageType.RENEWAL_REQ):
+        fail_info, _ = refusal(world, device, device.enrollment(world.csr("another"), message_type))
+        assert fail_info is FailInfo.BAD_MESSAGE_CHECK
+    assert world.certificate_count == 1
+
+
+def test_a_certificate_is_renewed_for_its_own_names_and_profile_alone(world: World) -> None:
+    device = world.enrolled()
+    expected = (
+        FailInfo.BAD_REQUEST,
+        "subject, names or profile are not those of the certificate that is to be renewed",
+    )
+    other_name = device.enrollment(world.csr("another"), MessageType.RENEWAL_REQ)
+    assert refusal(world, device, other_name) == expected
+    other_profile = PATH.replace("scep-digital-signature", OTHER_PROFILE)
+    assert refusal(world, device, device.enrollment(world.csr(), MessageType.RENEWAL_REQ), other_profile) == expected
+    assert world.certificate_count == 1
+
+
+def test_the_transaction_of_somebody_else_is_no_way_to_a_certificate(world: World) -> None:
+    """The same transactionID and nonce, another key."""
+    attributes = {**bad.ATTRIBUTES}
+    first, second = (bad.signed_with(attributes, world, number) for number in (1, 2))
+    device, thief = world.device(), world.device(key=2)
+    message, _ = device.read(world.send(first))
+    assert message.pki_status is PKIStatus.SUCCESS
+    expected = (FailInfo.BAD_REQUEST, "the transactionID belongs to another request")
+    assert refusal(world, thief, second) == expected
+    assert world.certificate_count == 1
+
+
+@pytest.mark.requirement("R-CEG-071")
+def test_a_message_that_is_sent_again_changes_nothing(world: World) -> None:
+    device = world.device()
+    message_der = device.enrollment(world.csr())
+    first, again = (device.read(world.send(message_der)) for _ in range(2))
+    assert isinstance(first[1], CertsOnly)
+    assert first[1] == again[1]
+    assert world.certificate_count == 1
+
+
+def test_a_signing_time_of_another_day_is_refused_where_time_counts() -> None:
+    world = World(time_tolerance="1h")
+    device = world.device()
+    message_der = bad.signed_at(world.house.clock.now() - timedelta(days=1), world)
+    expected = (FailInfo.BAD_TIME, "signingTime is too far from the time here")
+    assert refusal(world, device, message_der) == expected
+    assert world.certificate_count == 0
+
+
+def test_what_clients_do_to_base64_is_undone(world: World) -> None:
+    """A ``+`` that became a blank, lines, no ``=``, or nothing but what has to be escaped."""
+    device = world.device()
+    answers = set()
+    for write in bad.IN_QUERIES.values():
+        response = world.ask(write(device.enrollment(world.csr())))
+        assert response.status == 200
+        _, data = device.read(response.body)
+        answers.add(data)
+    assert len(answers) == 1
+
+
+def test_ber_is_as_good_as_der(world: World) -> None:
+    device = world.device()
+    message, _ = device.read(world.send(indefinite(device.enrollment(world.csr()))))
+    assert message.pki_status is PKIStatus.SUCCESS
+
+
+def test_whoever_asks_is_told_of_certificates_and_crls(world: World) -> None:
+    device = world.enrolled()
+    asked = IssuerAndSerialNumber(bad.issuer_name(world), device.certificate.serial_number)
+    _, certificate = world.answer(device, device.ask(MessageType.GET_CERT, asked))
+    assert certificate == CertsOnly((device.certificate.public_bytes(Encoding.DER),))
+    _, crl = world.answer(device, device.ask(MessageType.GET_CRL, asked))
+    assert isinstance(crl, CertsOnly)
+    assert len(crl.crls_der) == 1
