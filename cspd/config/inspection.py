@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 from cspd.authority.profile_values import Profile
 from cspd.config.model import Insecure
 from cspd.config.problems import KeyPath, Problem
+from cspd.config.values import SecretReference
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,4 +42,13 @@ class UsesProfiles(Protocol):
 
     def inspect_profiles(self, profiles: Mapping[str, Profile]) -> Sequence[Problem]:
         """What prevents the protocol from being built with these profiles, by their ids; keys start at the section."""
+        ...
+
+
+@runtime_checkable
+class InspectedWithSecrets(Protocol):
+    """An ability that the model may have as well: it names files that only open with a secret."""
+
+    def inspect_secrets(self, folder: Path, now: datetime, secret: Callable[[SecretReference], bytes]) -> Inspection:
+        """Check what secrets open; ``secret`` raises ValueError for one that is missing, which is told already."""
         ...
