@@ -12,7 +12,6 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cspd.x509.cms.content_encryption import ContentCipher
 from cspd.x509.cms.enveloped import read_enveloped_data
 from cspd.x509.signatures import hash_of
 from protocols.scep.ca_certificates import decode_ca_certificates
