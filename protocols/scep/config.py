@@ -70,6 +70,8 @@ class ServiceConfig(ChallengeSettings):
     """Each request waits for ``cspctl request approve``."""
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     """Only these addresses are served; none is for all."""
+    signed_by_others: bool = False
+    """A request may come in a message that another key signs: connectors of Google and of MDMs hand them on so."""
     next_ca: CAName | None = None
     """The CA that follows this one, for GetNextCACert."""
     allow_sha1: bool | None = None
@@ -133,6 +135,7 @@ class SCEPConfig(Section):
             approval=service.approval,
             approval_lifetime=self.approval_lifetime,
             networks=service.networks,
+            signed_by_others=service.signed_by_others,
             next_ca=None if service.next_ca is None else CAReference.parse(service.next_ca),
         )
 

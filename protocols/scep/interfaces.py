@@ -45,6 +45,8 @@ class Terms:
     approval_lifetime: timedelta = timedelta(days=7)
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     """Who is served, by address; none is for everybody (R-CEGI-096)."""
+    signed_by_others: bool = False
+    """A message may be signed with another key than that of its request, by who hands on requests of others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

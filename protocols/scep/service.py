@@ -180,6 +180,8 @@ class SCEPService:
             data=decode_message_data(message.message_type, opened.content),
             registration_authority=registration_authority,
         )
+        if isinstance(exchange.data, PKCS10Request):
+            exchange.terms.policy.check_request(exchange.data.csr)
         # Before there is a certificate that could not be handed over.
         recipient = answer_recipient(exchange.signer, opened, _password_of(exchange))
         given = await self._give(exchange)
