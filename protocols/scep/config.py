@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -24,10 +24,11 @@ from cspd.authority.ca_name import CAName
 from cspd.authority.values import CAReference
 from cspd.config.inspection import Inspection
 from cspd.config.problems import Problem
-from cspd.config.values import DurationOfSeconds, Section
+from cspd.config.values import DurationOfSeconds, SecretReference, Section
 from protocols.scep.algorithm_policy import AlgorithmPolicy
 from protocols.scep.challenge_config import ChallengeSettings
 from protocols.scep.interfaces import Terms
+from protocols.scep.intune.config import IntuneConfig
 
 RESERVED = frozenset({"intune", "mdm", "nop"})
 """What ends other paths, and so is no profile (R-CEG-012)."""
@@ -70,6 +71,8 @@ class SCEPConfig(Section):
     """Profiles that are served at ``/scep/TENANT/CA/PROFILE/``, where the CA has them enabled."""
     services: tuple[ServiceConfig, ...] = ()
     """CAs that are served; others are not (R-CEG-065)."""
+    intune: tuple[IntuneConfig, ...] = ()
+    """CAs that devices of Microsoft Intune are served by."""
     allow_sha1: bool = False
     """Messages with digests of SHA-1 are accepted, and answered so."""
     allow_des3: bool = False
@@ -84,9 +87,12 @@ class SCEPConfig(Section):
 
     @model_validator(mode="after")
     def _cas_are_unique(self) -> Self:
-        names = [service.ca for service in self.services]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"services: {', '.join(twice)} stands there twice")
+        for what, names in (
+            ("services", [service.ca for service in self.services]),
+            ("intune", [each.ca for each in self.intune]),
+        ):
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"{what}: {', '.join(twice)} stands there twice")
         return self
 
     def profiles_of(self, service: ServiceConfig) -> Sequence[str]:
@@ -126,4 +132,14 @@ class SCEPConfig(Section):
         warnings: list[Problem] = []
         for index, service in enumerate(self.services):
             warnings += service.challenge_warnings(("services", index))
+        for index, each in enumerate(self.intune):
+            warnings += each.inspect(("intune", index)).warnings
         return Inspection(warnings=warnings)
+
+    def inspect_secrets(self, folder: Path, now: datetime, secret: Callable[[SecretReference], bytes]) -> Inspection:
+        """Open PKCS #12 files; see :class:`cspd.config.inspection.InspectedWithSecrets`."""
+        found = [each.inspect_secrets(("intune", index), folder, now, secret) for index, each in enumerate(self.intune)]
+        return Inspection(
+            problems=[problem for each in found for problem in each.problems],
+            warnings=[warning for each in found for warning in each.warnings],
+        )

@@ -15,6 +15,7 @@ from protocols.scep.challenge_config import challenge_authorizer
 from protocols.scep.config import SCEPConfig, ServiceConfig
 from protocols.scep.endpoint import SCEPEndpoint
 from protocols.scep.interfaces import Authorizer
+from protocols.scep.intune.assembly import assemble as assemble_intune
 from protocols.scep.places import PlainPlaces
 from protocols.scep.temporary_registration_authorities import TemporaryRegistrationAuthorities
 
@@ -48,20 +49,31 @@ def build(configuration: SCEPConfig, services: Services) -> ProtocolService:
             service, secret=services.secret, secrets=services.enrollment_secrets, audit=services.audit
         )
 
+    intune = assemble_intune(configuration.intune, services)
     endpoint = SCEPEndpoint(
         service=assembled.service,
         plain=PlainPlaces(configuration, tenants=services.tenants, authorizer=authorizer),
+        intune=intune.places,
         limits=assembled.limits,
     )
 
+    def start() -> None:
+        passwords.start()
+        intune.start()
+
+    async def drain() -> None:
+        await assembled.service.drain()  # what is being issued still asks Intune
+        await intune.stop()
+
     def stop() -> Any:
-        return DeferredList([Deferred.fromCoroutine(assembled.service.drain()), passwords.stop()])
+        return DeferredList([Deferred.fromCoroutine(drain()), passwords.stop()])
 
     return ProtocolService(
         routes=endpoint.routes(),
-        jobs=(Job(name="scep-transactions", schedule=_EVERY_MINUTE, run=assembled.replacement.run),),
-        start=passwords.start,
+        jobs=(Job(name="scep-transactions", schedule=_EVERY_MINUTE, run=assembled.replacement.run), *intune.jobs),
+        start=start,
         stop=stop,
+        health=intune.health,
         enrollment_urls=_enrollment_urls(configuration, services),
     )
 
