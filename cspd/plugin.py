@@ -26,12 +26,20 @@ from cspd.authority.approvals import Approvals
 from cspd.authority.interfaces import Authorities, CertificateStore, Issuance, Publication, Revocation, Status
 from cspd.authority.profile_values import Profile
 from cspd.clock import Clock
+from cspd.config.values import SecretReference
+from cspd.digital_ids.service import DigitalIDs
 from cspd.health import Health
 from cspd.http.message import Route
+from cspd.http.outbound.values import NoOutbound, Outbound
 from cspd.jobs.values import Job
 from cspd.keys.interfaces import Keys
 from cspd.monitoring.interfaces import Monitor
 from cspd.store.interfaces import Database
+
+
+def no_secrets(reference: SecretReference) -> bytes:
+    """For :attr:`Services.secret` where there are none."""
+    raise ValueError("there are no secrets here")
 
 
 class IProtocolDeclaration(Interface):  # type: ignore[misc]  # zope.interface carries no types
@@ -130,6 +138,12 @@ class Services:
     """Health and metrics of the whole server, whichever protocols are active when it is asked."""
     folder: Path = Path()
     """Where the relative paths of conf files start."""
+    secret: Callable[[SecretReference], bytes] = no_secrets
+    """What a reference of conf stands for, read once by each configuration; raises ValueError, which says why not."""
+    outbound: Outbound = field(default_factory=NoOutbound)
+    """Sends requests to other people's HTTP servers, as ``[outbound]`` says."""
+    digital_ids: DigitalIDs | None = None
+    """What ``[digital_ids]`` describes; None without the section, or where it is switched off."""
     node: str = "node"
     """Names this machine among several on one store, as ``server.node`` of conf does."""
     demo: bool = False

@@ -47,6 +47,14 @@ CMP_LABEL = "demo"
 CMP_PROFILE = "tls-client"
 CMP_REFERENCE = "demo"
 CMP_SECRET_FILE = "cmp-secret"  # noqa: S105  # where the demonstration keeps it
+SCEP_PROFILES = (
+    "scep-digital-signature-key-encipherment",
+    "scep-digital-signature",
+    "scep-key-encipherment",
+    "scep-non-repudiation",
+)
+SCEP_CHALLENGE = "scep-challenge"
+"""The id of the secret, and the file where the demonstration keeps it for commands."""
 _CMP_LIFETIME = timedelta(days=3650)
 _CMP_TRIES = 1_000_000
 TSA_ISSUER = "demo"
@@ -86,6 +94,9 @@ def fill_demo(folder: Path, options: DemoOptions, *, user: str) -> None:
     store.set(EST_PASSWORD, est_password.encode())
     cmp_secret = GivenSecret(CMP_REFERENCE, token_urlsafe(24))
     write_private(folder / CMP_SECRET_FILE, f"{cmp_secret.secret}\n".encode())
+    scep_challenge = token_urlsafe(24)
+    store.set(SCEP_CHALLENGE, scep_challenge.encode())
+    write_private(folder / SCEP_CHALLENGE, f"{scep_challenge}\n".encode())
     if options.token is not None:
         store.set("token-pin", options.token.pin.encode())
     text = demo_configuration(options)
@@ -94,7 +105,7 @@ def fill_demo(folder: Path, options: DemoOptions, *, user: str) -> None:
     secrets = Secrets(folder=folder, store=store, environment={})
     with offline_core(root, state=state, secrets=secrets) as core:
         run(_make_pki(core, pki, options, cmp_secret, Requester(protocol="cspctl", identity=user)))
-    write_private(folder / "demo.toml", _demo_facts(options, est_password, cmp_secret.secret).encode())
+    write_private(folder / "demo.toml", _demo_facts(options, est_password, cmp_secret.secret, scep_challenge).encode())
 
 
 async def _make_pki(core: Core, pki: Path, options: DemoOptions, cmp_secret: GivenSecret, requester: Requester) -> None:
@@ -200,11 +211,11 @@ master_key = {{ store = "software-master-key" }}
 {_token(options)}
 [listeners.http]
 endpoint = "tcp:{options.http_port}:interface={interface}"
-protocols = ["cmp", "monitoring", "ocsp", "repository", "tsp"]
+protocols = ["cmp", "monitoring", "ocsp", "repository", "scep", "tsp"]
 
 [listeners.https]
 endpoint = "tcp:{options.https_port}:interface={interface}"
-protocols = ["acme", "cmp", "est", "ocsp", "repository", "tsp"]
+protocols = ["acme", "cmp", "est", "ocsp", "repository", "scep", "tsp"]
 
 [listeners.https.tls]
 certificate = "pki/tls.pem"
@@ -252,6 +263,16 @@ profile = "{EST_PROFILE}"
 
 [protocols.repository]
 
+[protocols.scep]
+profiles = {json.dumps(SCEP_PROFILES)}
+
+[[protocols.scep.services]]
+ca = "{ISSUING}"
+challenge = {{ store = "{SCEP_CHALLENGE}" }}
+
+[[protocols.scep.registration_authorities]]
+ca = "{ISSUING}"
+
 # Not every machine has chrony: the demo takes the machine's clock as it is.
 [protocols.tsp.clock]
 source = "system"
@@ -287,7 +308,7 @@ pin = {{ store = "token-pin" }}
 """
 
 
-def _demo_facts(options: DemoOptions, est_password: str, cmp_secret: str) -> str:
+def _demo_facts(options: DemoOptions, est_password: str, cmp_secret: str, scep_challenge: str) -> str:
     base = f"https://{options.hostname}:{options.https_port}"
     return f'''\
 # Made at random by `cspctl init --demo`; of this demonstration alone.
@@ -298,13 +319,13 @@ est = "{base}/.well-known/est/{EST_LABEL}"
 est_user = "{EST_USER}"
 cmp = "http://{options.hostname}:{options.http_port}/.well-known/cmp/p/{CMP_LABEL}"
 cmp_reference = "{CMP_REFERENCE}"
+scep = "http://{options.hostname}:{options.http_port}/scep/{TENANT}/{ISSUING}/{SCEP_PROFILES[0]}/"
 timestamps = "http://{options.hostname}:{options.http_port}/tsa/{TSA_ISSUER}"
 
 [secrets]
 est_password = "{est_password}"
 cmp_secret = "{cmp_secret}"
-# For protocols that authenticate clients by a shared secret.
-enrollment_challenge = "{token_urlsafe(24)}"
+scep_challenge = "{scep_challenge}"
 '''
 
 

@@ -23,7 +23,8 @@ from hmac import compare_digest
 from random import Random
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from cspd.audit.events import AuditEvent, AuditLog, Outcome
 from cspd.authority.approvals import KeptWith
@@ -32,7 +33,7 @@ from cspd.authority.values import CAReference, Requester
 from cspd.clock import Clock
 from cspd.jobs.values import Job
 from cspd.keys.encryption import DamagedKey, MasterKey, WrongMasterKey
-from cspd.refusals import Conflict, Forbidden, Malformed, NotFound, Unauthorized, Unavailable
+from cspd.refusals import Conflict, Forbidden, LimitExceeded, Malformed, NotFound, Unauthorized, Unavailable
 from cspd.store.interfaces import Database
 from cspd.store.tables import enrollment_secrets as table
 
@@ -152,10 +153,13 @@ class EnrollmentSecrets:
         one_time: bool = True,
         tries: int = DEFAULT_TRIES,
         given: GivenSecret | None = None,
+        max_usable: int | None = None,
     ) -> NewSecret:
         """Make a secret of 120 random bits, or keep the ``given`` one.
 
-        Raises Conflict without a master key, and for a reference that is taken.
+        Raises Conflict without a master key, and, with code ``secret-exists``, for a reference that is taken;
+        LimitExceeded if ``by`` has made ``max_usable`` already that are still usable for the purpose, CA and profile.
+        Nodes that make some at the same moment may exceed it by one each.
         """
         master_key = self._master_key
         if master_key is None:
@@ -183,10 +187,16 @@ class EnrollmentSecrets:
         event = self._event("created", terms, terms.created_by)
 
         def store(connection: Connection) -> None:
-            taken = select(table.c.reference).where(table.c.reference == terms.reference)
-            if connection.execute(taken).first() is not None:
-                raise Conflict(f"there is an enrollment secret {terms.reference!r} already", code="secret-exists")
-            connection.execute(insert(table), row)
+            taken = Conflict(f"there is an enrollment secret {terms.reference!r} already", code="secret-exists")
+            same = select(table.c.reference).where(table.c.reference == terms.reference)
+            if connection.execute(same).first() is not None:
+                raise taken
+            if max_usable is not None and _count_usable(connection, terms) >= max_usable:
+                raise LimitExceeded(f"{max_usable} secrets that were made wait to be used", code="too-many-secrets")
+            try:
+                connection.execute(insert(table), row)
+            except IntegrityError as error:  # another node was faster
+                raise taken from error
             self._audit.append(connection, event)
 
         await self._database.write(store)
@@ -332,6 +342,21 @@ _COLUMNS = tuple(EnrollmentSecret.__dataclass_fields__)
 
 def _terms(row: Row[Any]) -> EnrollmentSecret:
     return EnrollmentSecret(**{name: getattr(row, name) for name in _COLUMNS})
+
+
+def _count_usable(connection: Connection, like: EnrollmentSecret) -> int:
+    """How many usable ones the same maker has for the same."""
+    counted = select(func.count()).where(
+        table.c.created_by == like.created_by,
+        table.c.purpose == like.purpose,
+        table.c.ca.is_(None) if like.ca is None else table.c.ca == like.ca,
+        table.c.profile.is_(None) if like.profile is None else table.c.profile == like.profile,
+        table.c.expires_at > like.created_at,
+        table.c.revoked_at.is_(None),
+        table.c.failures < table.c.tries,
+        or_(table.c.one_time.is_(False), table.c.used_at.is_(None)),
+    )
+    return connection.execute(counted).scalar_one()
 
 
 def _bound_to(terms: EnrollmentSecret) -> str:

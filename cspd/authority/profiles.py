@@ -56,7 +56,9 @@ from cspd.x509.object_identifiers import CERTIFICATE_POLICIES, EXTENDED_KEY_USAG
 __all__ = ["Profile", "ProfileProblem", "ProfileProblems", "load_profiles"]
 
 _MAX_ID = 80  # the width of the store's column
-_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")  # hyphens only (P-17); the id stands in URLs
+_ID = re.compile(
+    r"[a-z0-9]+(?:[-_][a-z0-9]+)*"
+)  # opaque where it stands in URLs: "-" is never read as "_" (R-CEGI-004)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,9 @@ def _read_file(file: Path) -> Iterator[Profile | ProfileProblem]:
     reported: set[ProfileProblem] = set()
     for profile_id, own in group.profiles.items():
         if len(profile_id) > _MAX_ID or not _ID.fullmatch(profile_id):
-            rule = f"a profile id is at most {_MAX_ID} lower-case letters, digits and single hyphens"
+            rule = (
+                f"a profile id is at most {_MAX_ID} lower-case letters, digits and single inner hyphens or underscores"
+            )
             yield ProfileProblem(file, f"profiles.{profile_id}", rule)
         try:
             yield _ProfileTable.model_validate({**group.defaults, **own}).profile(profile_id, group)

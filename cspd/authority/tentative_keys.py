@@ -16,10 +16,10 @@ _log = Logger()
 
 @asynccontextmanager
 async def tentative_key(
-    keys: Keys, key_type: KeyType, *, label: str, provider: str | None
+    keys: Keys, key_type: KeyType, *, label: str, provider: str | None, decrypts: bool = False
 ) -> AsyncIterator[KeyReference]:
     """A new key, destroyed again when the block raises."""
-    key = await keys.generate(key_type, label=label, provider=provider)
+    key = await keys.generate(key_type, label=label, provider=provider, decrypts=decrypts)
     try:
         yield key
     except BaseException:

@@ -14,7 +14,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from cspd.authentication.config import AuthenticationConfig, AuthenticationName
 from cspd.config.values import Duration, Section
+from cspd.digital_ids.config import DigitalIDsConfig
 from cspd.http.config import ListenerConfig
+from cspd.http.outbound.config import OutboundConfig
 from cspd.keys.config import KeysConfig
 from cspd.store.config import StoreConfig
 
@@ -157,9 +159,12 @@ class RootConfig(Section):
     tenants: TenantsConfig
     keys: KeysConfig
     store: StoreConfig = Field(default_factory=StoreConfig)
+    outbound: OutboundConfig = Field(default_factory=OutboundConfig)
     profiles: ProfilesConfig = Field(default_factory=ProfilesConfig)
     log: LogConfig = Field(default_factory=LogConfig)
     admin: AdminConfig = Field(default_factory=AdminConfig)
     authentication: Mapping[AuthenticationName, AuthenticationConfig] = Field(default_factory=dict)
+    digital_ids: DigitalIDsConfig | None = None
+    """What products for mobile device management may order; None: nothing, and their protocols are not served."""
     listeners: Annotated[Mapping[ListenerName, ListenerConfig], Field(min_length=1)]
     protocols: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)

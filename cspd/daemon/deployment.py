@@ -16,7 +16,10 @@ from cspd.config.configuration import Configuration
 from cspd.config.connectors import find_connector
 from cspd.config.problems import ConfigurationRefused, Problem
 from cspd.daemon.core import Core
+from cspd.digital_ids.assembly import build_digital_ids
+from cspd.digital_ids.service import DigitalIDs
 from cspd.http.message import Route
+from cspd.http.outbound.client import HTTPClient, build_client
 from cspd.jobs.cron import Cron, CronError
 from cspd.jobs.values import Job
 from cspd.plugin import EnrollmentURL, ProtocolService, PublicAddress, Services
@@ -107,7 +110,7 @@ def build_deployment(
         configuration=configuration,
         protocols=built,
         password_checks=password_checks,
-        core_jobs=core.jobs,
+        core_jobs=[*core.jobs, *(() if services.digital_ids is None else services.digital_ids.jobs())],
         withdrawn=withdrawn & built.keys(),
     )
     problems += [Problem(what=each, file=configuration.path) for each in _job_faults(deployment.jobs)]
@@ -197,6 +200,31 @@ def _services(configuration: Configuration, core: Core, password_checks: Mapping
         process=core.process,
         monitor=core.monitoring.monitor,
         folder=configuration.folder,
+        secret=configuration.secrets.resolve,
+        outbound=_outbound(configuration, core),
+        digital_ids=_digital_ids(configuration, core),
         node=server.node_name,
         demo=configuration.is_demo,
+    )
+
+
+def _outbound(configuration: Configuration, core: Core) -> HTTPClient:
+    section, folder = configuration.root.outbound, configuration.folder
+    try:
+        return build_client(section, reactor=core.reactor, secret=configuration.secrets.resolve, folder=folder)
+    except ValueError as error:
+        raise ConfigurationRefused([Problem(what=str(error), key=("outbound",), file=configuration.path)]) from error
+
+
+def _digital_ids(configuration: Configuration, core: Core) -> DigitalIDs | None:
+    section = configuration.root.digital_ids
+    if section is None or not section.enabled:
+        return None
+    return build_digital_ids(
+        section,
+        clock=core.clock,
+        random=core.random,
+        database=core.database,
+        audit=core.audit,
+        profiles=configuration.profiles,
     )

@@ -17,9 +17,12 @@ class Keys(Protocol):
     :class:`cspd.refusals.NotFound` for a key that does not exist.
     """
 
-    async def generate(self, key_type: KeyType, *, label: str, provider: str | None = None) -> KeyReference:
+    async def generate(
+        self, key_type: KeyType, *, label: str, provider: str | None = None, decrypts: bool = False
+    ) -> KeyReference:
         """Make a key; ``provider`` None takes the configured default. Durable when it returns.
 
+        ``decrypts``: an RSA key that also decrypts, which a token has to be told when the key is made.
         Raises :class:`cspd.refusals.Rejected` for a key type that the provider does not have.
         """
         ...

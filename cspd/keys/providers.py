@@ -37,7 +37,7 @@ class Provider(KeyInspection, Protocol):
         """Finish what was begun and let go."""
         ...
 
-    async def generate(self, key_type: KeyType, label: str) -> KeyReference:
+    async def generate(self, key_type: KeyType, label: str, *, decrypts: bool = False) -> KeyReference:
         """Make a key; durable when it returns."""
         ...
 

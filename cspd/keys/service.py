@@ -78,9 +78,11 @@ class KeyService:
         for stop in stops:
             await stop
 
-    async def generate(self, key_type: KeyType, *, label: str, provider: str | None = None) -> KeyReference:
+    async def generate(
+        self, key_type: KeyType, *, label: str, provider: str | None = None, decrypts: bool = False
+    ) -> KeyReference:
         """See :class:`cspd.keys.interfaces.Keys`."""
-        return await self._named(provider or self._default).generate(key_type, label)
+        return await self._named(provider or self._default).generate(key_type, label, decrypts=decrypts)
 
     async def public_key(self, reference: KeyReference) -> PublicKey:
         """See :class:`cspd.keys.interfaces.Keys`."""

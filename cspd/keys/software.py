@@ -111,8 +111,8 @@ class SoftwareKeys:
         await self.pool.stop()
         self._loaded.clear()
 
-    async def generate(self, key_type: KeyType, label: str) -> KeyReference:
-        """Make a key in a signing thread and store it."""
+    async def generate(self, key_type: KeyType, label: str, *, decrypts: bool = False) -> KeyReference:
+        """Make a key in a signing thread and store it; every RSA key of software decrypts."""
         identifier = self._random_bytes(16).hex()
         private_key, sealed = await self.pool.run(lambda: self._make(identifier, key_type))
         public_key = private_key.public_key()

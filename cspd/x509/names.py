@@ -100,7 +100,7 @@ def short_name(oid: x509.ObjectIdentifier) -> str:
 
 def attribute_names(text: str) -> list[str]:
     """The attribute types of a name as they are written, from left to right; raises :class:`NameSyntaxError`."""
-    return [attribute.strip() for attribute, _, _ in _pairs(text)]
+    return [attribute.strip() for attribute, _, _ in attribute_pairs(text)]
 
 
 def parse_name(text: str) -> x509.Name:
@@ -115,7 +115,7 @@ def parse_name(text: str) -> x509.Name:
     if not text.strip():
         return _EMPTY
     rdns: list[list[x509.NameAttribute[str]]] = [[]]
-    for attribute, value, separator in _pairs(text):
+    for attribute, value, separator in attribute_pairs(text):
         rdns[-1].append(_attribute(attribute, value))
         if separator in (",", ";"):
             rdns.append([])
@@ -125,8 +125,11 @@ def parse_name(text: str) -> x509.Name:
         raise NameSyntaxError(str(error)) from error
 
 
-def _pairs(text: str) -> Iterator[tuple[str, str, str]]:
-    """Attribute, value and the separator after it, from left to right."""
+def attribute_pairs(text: str) -> Iterator[tuple[str, str, str]]:
+    """Attribute, unescaped value and the separator after it, which is empty at the end; from left to right.
+
+    Raises :class:`NameSyntaxError`.
+    """
     offset = 0
     while True:
         attribute, equals, _ = text[offset:].partition("=")

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cspd.authentication.basic import Credentials
 from cspd.authentication.certificates import ClientCertificates, TrustAnchors
 from cspd.authentication.interfaces import PasswordCheck
 from cspd.authentication.secrets import EnrollmentSecret, EnrollmentSecrets
@@ -21,7 +22,7 @@ from cspd.authority.values import CertificateRecord, CertificateState
 from cspd.clock import Clock
 from cspd.refusals import Forbidden, NotFound, Unauthorized
 from protocols.est.errors import CREDENTIALS_NEEDED
-from protocols.est.messages import Client, Credentials, Terms
+from protocols.est.messages import Client, Terms
 
 PURPOSE = "est"
 """Of the enrollment secrets that count here."""

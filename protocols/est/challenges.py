@@ -11,10 +11,11 @@ from base64 import b64encode
 from dataclasses import dataclass, field
 from hmac import compare_digest
 
+from cspd.authentication.basic import Credentials
 from cspd.http.channel_bindings import ChannelBindings
 from cspd.refusals import BadProofOfPossession
 from cspd.x509.csr import CHALLENGE_PASSWORD, EST_IDENTITY_LINKING, OTP_CHALLENGE, CertificationRequest
-from protocols.est.messages import ChannelBinding, Credentials, Terms
+from protocols.est.messages import ChannelBinding, Terms
 
 _ATTRIBUTES = frozenset({CHALLENGE_PASSWORD, OTP_CHALLENGE, EST_IDENTITY_LINKING})
 

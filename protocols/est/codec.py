@@ -14,7 +14,7 @@ from cspd.authority.chains import pem_of
 from cspd.refusals import Malformed
 from cspd.x509.cms.signed import encode_certs_only
 from cspd.x509.csr import MAX_CSR
-from protocols.est.messages import Certificates, Credentials, GeneratedKey, RevocationForm
+from protocols.est.messages import Certificates, GeneratedKey, RevocationForm
 
 MAX_BODY = 2 * MAX_CSR
 """Octets of a body: base64 makes 4 of 3, and line breaks come on top."""
@@ -26,7 +26,6 @@ _MAX_FORM = 256
 _SEQUENCE = 0x30
 _PLAIN_KEY = b"application/pkcs8"
 _ENCRYPTED_KEY = b"application/pkcs7-mime; smime-type=server-generated-key"
-_MAX_AUTHORIZATION = 4096
 
 
 def decode_request(body: bytes) -> bytes:
@@ -101,23 +100,3 @@ def encode_generated_key(answer: GeneratedKey, boundary: bytes) -> bytes:
         for media_type, octets in parts
     ]
     return b"".join(written) + b"--%b--\r\n" % boundary
-
-
-def decode_authorization(header: str | None) -> Credentials | None:
-    """The credentials of an Authorization header (RFC 7617); None without one, and for another scheme.
-
-    Raises Malformed for what says that it is HTTP Basic and is not.
-    """
-    scheme, _, token = (header or "").partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    if len(token) > _MAX_AUTHORIZATION:
-        raise Malformed("the Authorization header is too long")
-    try:
-        text = base64.b64decode(token.strip(), validate=True).decode("utf-8")
-    except ValueError as error:  # binascii.Error and UnicodeError are ValueErrors
-        raise Malformed("the Authorization header is not HTTP Basic") from error
-    user, separator, password = text.partition(":")
-    if not separator:
-        raise Malformed("the Authorization header is not HTTP Basic")
-    return Credentials(user=user, password=password)

@@ -7,13 +7,13 @@ from random import Random
 
 from twisted.logger import Logger
 
+from cspd.authentication.basic import basic_challenge, decode_authorization
 from cspd.authority.values import Pending
 from cspd.http.message import Handler, Request, Response, Route
 from cspd.refusals import Refused
 from protocols.est.cmc_endpoint import MEDIA_TYPE, FullCMC
 from protocols.est.codec import (
     MAX_BODY,
-    decode_authorization,
     decode_revocation_form,
     encode_base64,
     encode_certificates,
@@ -49,7 +49,7 @@ class ESTEndpoint:
         self._full_cmc_service = full_cmc
         self._labels = labels
         self._random = random
-        self._challenge = f'Basic realm="{realm}", charset="UTF-8"'.encode("ascii")
+        _, self._challenge = basic_challenge(realm)
 
     def routes(self) -> Sequence[Route]:
         """Every operation below every form of path (R-CEG-152)."""

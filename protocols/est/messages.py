@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 
+from cspd.authentication.basic import Credentials
 from cspd.authentication.certificates import TrustAnchors
 from cspd.authority.values import CAReference
 from cspd.http.channel_bindings import ChannelBindings
@@ -50,14 +51,6 @@ class Terms:
     def passwords(self) -> bool:
         """Whether HTTP Basic is of use."""
         return self.basic or self.secret
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """User name and password (RFC 7617), or what stands for them."""
-
-    user: str
-    password: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from sqlalchemy import Connection
 from twisted.logger import Logger
 
+from cspd.authentication.basic import Credentials
 from cspd.authority.approvals import Approvals, ApprovalTerms
 from cspd.authority.chains import root_of
 from cspd.authority.interfaces import Authorities, Issuance, Publication, Recorded, Revocation
@@ -54,7 +55,6 @@ from protocols.est.messages import (
     Certificates,
     ChannelBinding,
     Client,
-    Credentials,
     GeneratedKey,
     RevocationForm,
     Terms,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
 from cryptography import x509
@@ -39,9 +40,13 @@ class Terms:
     """GetCRL is answered."""
     gives_next_ca: bool = True
     """GetNextCACert is answered, when there is one."""
+    next_ca: CAReference | None = None
+    """The CA that follows, whose certificates GetNextCACert gives."""
     approval: bool = False
     """Each request waits for somebody's approval."""
     approval_lifetime: timedelta = timedelta(days=7)
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Who is served, by address; none is for everybody (R-CEGI-096)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +55,7 @@ class RequestForCertificate:
 
     message_type: MessageType
     transaction_id: str
-    csr_der: bytes
+    csr_der: bytes = field(repr=False)
     csr: CertificationRequest
     challenge_password: str | None = field(default=None, repr=False)
     signer: x509.Certificate
@@ -90,7 +95,10 @@ class Authorizer(Protocol):
         ...
 
     async def issued(self, request: RequestForCertificate, authorization: Authorization, issued: Issued) -> None:
-        """The certificate is durable and on its way. Must not raise, nor take long."""
+        """The certificate is durable and on its way. Must not raise, nor take long.
+
+        Not called for a request that waited for somebody's approval; that is kept with ``kept_with``.
+        """
         ...
 
     async def refused(self, request: RequestForCertificate, authorization: Authorization, reason: str) -> None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from cspd.authentication.basic import decode_authorization
 from cspd.authority.values import CAReference
 from cspd.refusals import Malformed, Refused
 from cspd.x509 import der, tlv
@@ -62,7 +63,7 @@ from protocols.cmp.messages import (
 from protocols.cmp.protection import ProtectionKind, protection_kind, verify_mac, verify_message_signature
 from protocols.est.cmc_errors import CMCFailure
 from protocols.est.cmc_requests import ReadRequest, read_tagged_request
-from protocols.est.codec import decode_authorization, decode_request, decode_revocation_form
+from protocols.est.codec import decode_request, decode_revocation_form
 from protocols.scep import errors as scep_errors
 from protocols.scep.algorithm_policy import AlgorithmPolicy
 from protocols.scep.capabilities import decode_capabilities, encode_capabilities

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cspd.refusals import Malformed
-from protocols.est.codec import MAX_BODY, decode_authorization, decode_request
+from protocols.est.codec import MAX_BODY, decode_request
 
 octets = st.binary(min_size=1, max_size=600)
 line_ends = st.sampled_from(("\n", "\r\n", "\n\n", " \t\r\n"))
@@ -40,10 +40,3 @@ def test_a_body_has_a_limit() -> None:
     decode_request(b"\x30" + bytes(MAX_BODY - 1))
     with pytest.raises(Malformed):
         decode_request(b"\x30" + bytes(MAX_BODY))
-
-
-@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters=":")), st.text(st.characters(codec="utf-8")))
-def test_credentials_come_back(user: str, password: str) -> None:
-    credentials = decode_authorization("Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())
-    assert credentials is not None
-    assert (credentials.user, credentials.password) == (user, password)

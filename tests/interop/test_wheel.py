@@ -109,6 +109,15 @@ def test_installed_daemon_serves(environment: Environment, tmp_path: Path) -> No
         assert "newNonce" in json.loads(run([*curl, directory]).stdout)
         run([*curl, "--output", tmp_path / "crl", f"http://localhost:{http}/crl/demo/issuing/crl.crl"])
         status = run([environment.cspctl, "--json", "--config", folder / "cspd.toml", "status"], cwd=tmp_path).stdout
-        assert json.loads(status)["protocols"] == ["acme", "cmp", "est", "monitoring", "ocsp", "repository", "tsp"]
+        assert json.loads(status)["protocols"] == [
+            "acme",
+            "cmp",
+            "est",
+            "monitoring",
+            "ocsp",
+            "repository",
+            "scep",
+            "tsp",
+        ]
     finally:
         daemon.stop()

@@ -37,7 +37,9 @@ class InlineKeys:
         self.private_keys: dict[KeyReference, PrivateKey] = {}
         self._descriptions: dict[KeyReference, KeyDescription] = {}
 
-    async def generate(self, key_type: KeyType, *, label: str, provider: str | None = None) -> KeyReference:
+    async def generate(
+        self, key_type: KeyType, *, label: str, provider: str | None = None, decrypts: bool = False
+    ) -> KeyReference:
         """Make a key and keep it in the clear."""
         reference = KeyReference(provider or "software", uuid4().hex)
         self.private_keys[reference] = _MAKERS[key_type]()

@@ -37,17 +37,26 @@ _PUBLIC_TEMPLATE: Mapping[Attribute, Any] = {Attribute.PRIVATE: False, Attribute
 
 
 def generate_key_pair(
-    session: Any, mechanisms: frozenset[Any], key_type: KeyType, *, identifier: bytes, label: str
+    session: Any,
+    mechanisms: frozenset[Any],
+    key_type: KeyType,
+    *,
+    identifier: bytes,
+    label: str,
+    decrypts: bool = False,
 ) -> Any:
     """Make a key on the token of a ``pkcs11.Session`` and give its public key object.
 
-    Raises Rejected if the token has no mechanism for this type, and PKCS11Error.
+    ``decrypts`` is for RSA. Raises Rejected if the token has no mechanism for this type, and PKCS11Error.
     """
+    usage = MechanismFlag.SIGN | MechanismFlag.VERIFY
+    if decrypts:
+        usage |= MechanismFlag.DECRYPT
     common = {
         "id": identifier,
         "label": label,
         "store": True,
-        "capabilities": MechanismFlag.SIGN | MechanismFlag.VERIFY,
+        "capabilities": usage,
         "public_template": dict(_PUBLIC_TEMPLATE),
         "private_template": dict(_PRIVATE_TEMPLATE),
     }

@@ -51,14 +51,14 @@ class TokenKeys:
             await self.pool.run(self._token.close)
         await self.pool.stop()
 
-    async def generate(self, key_type: KeyType, label: str) -> KeyReference:
+    async def generate(self, key_type: KeyType, label: str, *, decrypts: bool = False) -> KeyReference:
         """Make a key on the token, which never lets it out."""
         identifier = self._random_bytes(_IDENTIFIER_OCTETS)
 
         def make(session: TokenSession) -> rsa.RSAPublicKey | ec.EllipticCurvePublicKey:
             session.require_login()
             public = objects.generate_key_pair(
-                session.raw, session.mechanisms, key_type, identifier=identifier, label=label
+                session.raw, session.mechanisms, key_type, identifier=identifier, label=label, decrypts=decrypts
             )
             return objects.public_key_of(public)
 
@@ -164,7 +164,11 @@ class TokenKeys:
         token.expect(cka_id)
         key: TokenRSAPrivateKey | TokenEllipticCurvePrivateKey
         if isinstance(public_key, rsa.RSAPublicKey):
-            key = TokenRSAPrivateKey(public_key, lambda request: token.run(lambda s: s.sign(cka_id, request)))
+            key = TokenRSAPrivateKey(
+                public_key,
+                lambda request: token.run(lambda s: s.sign(cka_id, request)),
+                lambda request: token.run(lambda s: s.decrypt(cka_id, request)),
+            )
         else:
             key = TokenEllipticCurvePrivateKey(public_key, lambda request: token.run(lambda s: s.sign(cka_id, request)))
         return self._keys.setdefault(cka_id, key)

@@ -41,10 +41,12 @@ class LossyKeys(InlineKeys):
         self.signatures += 1
         return await super().sign(reference, work)
 
-    async def generate(self, key_type: KeyType, *, label: str, provider: str | None = None) -> KeyReference:
+    async def generate(
+        self, key_type: KeyType, *, label: str, provider: str | None = None, decrypts: bool = False
+    ) -> KeyReference:
         if self.error is not None:
             raise self.error
-        return await super().generate(key_type, label=label, provider=provider)
+        return await super().generate(key_type, label=label, provider=provider, decrypts=decrypts)
 
 
 def read(body: bytes) -> ocsp.OCSPResponse:

@@ -13,7 +13,7 @@ from cspd.authority.certificates import Certificates
 from cspd.authority.interfaces import Recorded
 from cspd.authority.values import CAReference, Issued, Pending, Requester
 from cspd.keys.encryption import MasterKey
-from cspd.refusals import Conflict, Forbidden, Malformed, NotFound, Unauthorized, Unavailable
+from cspd.refusals import Conflict, Forbidden, LimitExceeded, Malformed, NotFound, Unauthorized, Unavailable
 from tests.support.issuing import House, common_name
 from tests.support.running import result_of
 
@@ -275,3 +275,37 @@ def test_a_given_secret_is_kept_under_its_reference(office: Office) -> None:
 def test_what_cannot_be_a_given_secret_is_refused(reference: str, secret: str) -> None:
     with pytest.raises(Malformed):
         GivenSecret(reference, secret)
+
+
+def test_who_makes_secrets_has_a_limited_number_that_wait_to_be_used(office: Office) -> None:
+    def make(profile: str = "tls-client", by: str = "mdm") -> NewSecret:
+        return result_of(
+            office.secrets.create(
+                purpose="scep",
+                identity="a device",
+                lifetime=DAY,
+                by=Requester(protocol="scep", identity=by),
+                ca=ISSUING,
+                profile=profile,
+                max_usable=2,
+            )
+        )
+
+    first, second = make(), make()
+    make("tls-server")
+    make(by="another")
+    with pytest.raises(LimitExceeded, match="2 secrets"):
+        make()
+    office.enroll(office.secrets.use(first.terms))  # what was used does not count any more
+    third = make()
+    with pytest.raises(LimitExceeded):
+        make()
+    result_of(office.secrets.revoke(second.terms.reference, ADMINISTRATOR))
+    make()
+    for _ in range(third.terms.tries):
+        result_of(office.secrets.failed(third.terms.reference))
+    make()
+    with pytest.raises(LimitExceeded):
+        make()
+    office.house.clock.advance(DAY)
+    make()

@@ -110,6 +110,19 @@ def test_profiles_of_a_second_directory_are_added(tmp_path: Path) -> None:
     assert set(load_profiles([tmp_path / "a", tmp_path / "b"])) == {"one", "own"}
 
 
+@pytest.mark.requirement("R-CEGI-004")
+def test_ids_are_opaque(tmp_path: Path) -> None:
+    (tmp_path / "g.toml").write_text(GOOD + '[profiles.a_b]\ndescription = "1"\n[profiles.a-b]\ndescription = "2"\n')
+    profiles = load_profiles([tmp_path])
+    assert (profiles["a_b"].description, profiles["a-b"].description) == ("1", "2")
+
+
+@pytest.mark.parametrize("profile_id", ["_a", "a_", "a__b", "a-_b", "a.b", "A", "a" * 81])
+def test_what_is_no_id_is_refused(profile_id: str, tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, g=f'{GOOD}[profiles."{profile_id}"]\ndescription = "1"\n')
+    assert problem.startswith(f"g.toml: profiles.{profile_id}: a profile id is")
+
+
 @pytest.mark.parametrize(
     ("text", "start", "end"),
     [

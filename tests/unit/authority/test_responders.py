@@ -36,11 +36,13 @@ class SlowKeys(InlineKeys):
         self.error: Exception | None = None
         self.generated = 0
 
-    async def generate(self, key_type: KeyType, *, label: str, provider: str | None = None) -> KeyReference:
+    async def generate(
+        self, key_type: KeyType, *, label: str, provider: str | None = None, decrypts: bool = False
+    ) -> KeyReference:
         self.generated += 1
         if self.error is not None:
             raise self.error
-        return await super().generate(key_type, label=label, provider=provider)
+        return await super().generate(key_type, label=label, provider=provider, decrypts=decrypts)
 
     async def sign(self, reference: KeyReference, work: Callable[[PrivateKey], T]) -> T:
         if self.holding is not None:

@@ -25,6 +25,7 @@ _OPTIONAL = re.compile(r"#([a-z_0-9]+ = .*|\[.*\])")
 _EXAMPLES = {
     "protocols.acme.profiles",
     "protocols.est.users",
+    "protocols.scep.services.webhook.users",
     "protocols.tsp.issuers.ca_chain",
     "protocols.cmp.registration_authorities.cas",
 }
@@ -79,13 +80,14 @@ def test_reference_configuration_loads(tmp_path: Path) -> None:
     store = SecretStore(tmp_path / "state" / "secrets")
     store.set("software-master-key", b"0" * 64)
     store.set("router-7", b"correct horse")
+    store.set("scep-challenge", b"correct horse")
     write_tls(tmp_path, "pki.example.com")
     tsa = Hierarchy()
     write_pem(tmp_path / "tsa.pem", tsa.unit())
     write_pem(tmp_path / "tsa-ca.pem", tsa.issuing.certificate)
     write_pem(tmp_path / "tsa-root.pem", tsa.root.certificate)
     configuration = load_configuration(tmp_path / "cspd.toml", environment={}, clock=FrozenClock())
-    assert sorted(configuration.protocols) == ["acme", "cmp", "est", "monitoring", "ocsp", "repository", "tsp"]
+    assert sorted(configuration.protocols) == ["acme", "cmp", "est", "monitoring", "ocsp", "repository", "scep", "tsp"]
     assert [warning.key for warning in configuration.warnings] == [("keys", "software")]
 
 

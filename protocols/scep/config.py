@@ -1,0 +1,149 @@
+"""``[protocols.scep]``: the Simple Certificate Enrolment Protocol.
+
+::
+
+    [protocols.scep]
+    profiles = ["scep-digital-signature"]      # at /scep/TENANT/CA/PROFILE/
+
+    [[protocols.scep.services]]
+    ca = "demo~issuing"
+    challenge = { store = "scep-challenge" }
+
+    [[protocols.scep.registration_authorities]]
+    ca = "demo~issuing"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from cspd.authority.ca_name import CAName
+from cspd.authority.values import CAReference
+from cspd.config.inspection import Inspection
+from cspd.config.problems import Problem
+from cspd.config.values import DurationOfSeconds, Section
+from cspd.jobs.cron import Cron
+from protocols.scep.algorithm_policy import AlgorithmPolicy
+from protocols.scep.challenge_config import ChallengeSettings
+from protocols.scep.interfaces import Terms
+from protocols.scep.registration_authority_config import RegistrationAuthorityConfig, check_mapped
+
+DEFAULT_SCHEDULE = "0 37 * * * *"
+RESERVED = frozenset({"intune", "mdm", "nop"})
+"""What ends other paths, and so is no profile (R-CEG-012)."""
+
+
+def _profile(text: str) -> str:
+    if text in RESERVED:
+        raise ValueError(f"{text} ends other paths and cannot be served as a profile")
+    return text
+
+
+def _cron(text: str) -> str:
+    Cron.parse(text)  # raises CronError, a ValueError that says what is wrong
+    return text
+
+
+ProfileID = Annotated[str, AfterValidator(_profile)]
+
+
+class ServiceConfig(ChallengeSettings):
+    """``[[protocols.scep.services]]``: one CA; what is not said here is as in the section (P-SCP-02 to P-SCP-05)."""
+
+    ca: CAName
+    """``organization~ca``."""
+    profiles: tuple[ProfileID, ...] | None = None
+    revoke_replaced: bool = False
+    """A certificate is revoked as superseded once its successor is issued."""
+    renewal_without_challenge: bool = False
+    """A request that is signed with the certificate that it renews needs no challenge password."""
+    approval: bool = False
+    """Each request waits for ``cspctl request approve``."""
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Only these addresses are served; none is for all."""
+    next_ca: CAName | None = None
+    """The CA that follows this one, for GetNextCACert."""
+    allow_sha1: bool | None = None
+    allow_des3: bool | None = None
+    allow_des: bool | None = None
+
+
+class SCEPConfig(Section):
+    """The Simple Certificate Enrolment Protocol."""
+
+    profiles: tuple[ProfileID, ...] = ()
+    """Profiles that are served at ``/scep/TENANT/CA/PROFILE/``, where the CA has them enabled."""
+    services: tuple[ServiceConfig, ...] = ()
+    """CAs that are served; others are not (R-CEG-065)."""
+    allow_sha1: bool = False
+    """Messages with digests of SHA-1 are accepted, and answered so."""
+    allow_des3: bool = False
+    """Messages encrypted with Triple DES are accepted, and answered so."""
+    allow_des: bool = False
+    registration_authorities: tuple[RegistrationAuthorityConfig, ...] = ()
+    """Who opens envelopes and signs answers, for each CA that is served (R-CEGI-007)."""
+    renew_registration_authorities: Annotated[str, AfterValidator(_cron)] = DEFAULT_SCHEDULE
+    """When their certificates are looked at for renewal: six cron fields, UTC."""
+    approval_lifetime: DurationOfSeconds = timedelta(days=7)
+    transaction_lifetime: DurationOfSeconds = timedelta(minutes=60)
+    """How long a request that comes again gets the same certificate."""
+    time_tolerance: DurationOfSeconds | None = None
+    """How far signingTime may be from the time of the server; it is not looked at unless this is set."""
+    max_message_bytes: Annotated[int, Field(ge=4096, le=1 << 20)] = 64 * 1024
+
+    @model_validator(mode="after")
+    def _cas_are_unique(self) -> Self:
+        names = [service.ca for service in self.services]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"services: {', '.join(twice)} stands there twice")
+        return self
+
+    @model_validator(mode="after")
+    def _cas_have_registration_authorities(self) -> Self:
+        check_mapped(self.registration_authorities, [service.ca for service in self.services])
+        return self
+
+    def profiles_of(self, service: ServiceConfig) -> Sequence[str]:
+        """The profiles that are served for a CA."""
+        return self.profiles if service.profiles is None else service.profiles
+
+    def terms(self, service: ServiceConfig, profile: str) -> Terms:
+        """The terms of a CA and profile."""
+        return Terms(
+            ca=CAReference.parse(service.ca),
+            profile=profile,
+            policy=self.policy(service),
+            renewal_without_challenge=service.renewal_without_challenge,
+            revoke_replaced=service.revoke_replaced,
+            approval=service.approval,
+            approval_lifetime=self.approval_lifetime,
+            networks=service.networks,
+            next_ca=None if service.next_ca is None else CAReference.parse(service.next_ca),
+        )
+
+    def policy(self, service: ServiceConfig | None = None) -> AlgorithmPolicy:
+        """The algorithms of a CA, or of the section."""
+
+        def choose(own: bool | None, of_section: bool) -> bool:
+            return of_section if own is None else own
+
+        if service is None:
+            return AlgorithmPolicy(allow_sha1=self.allow_sha1, allow_des3=self.allow_des3, allow_des=self.allow_des)
+        return AlgorithmPolicy(
+            allow_sha1=choose(service.allow_sha1, self.allow_sha1),
+            allow_des3=choose(service.allow_des3, self.allow_des3),
+            allow_des=choose(service.allow_des, self.allow_des),
+        )
+
+    def inspect(self, folder: Path, now: datetime) -> Inspection:
+        """Warn of what is insecure; see :class:`cspd.config.inspection.Inspected`."""
+        warnings: list[Problem] = []
+        for index, service in enumerate(self.services):
+            warnings += service.challenge_warnings(("services", index))
+        return Inspection(warnings=warnings)
