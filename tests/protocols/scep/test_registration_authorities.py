@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -303,6 +304,36 @@ def test_the_previous_one_decrypts_for_its_grace_and_is_then_destroyed() -> None
     [event] = [each for each in installation.audit.events if each.event == "scep-registration-authority-destroyed"]
     assert event.fields["registration_authority"] == "demo~issuing"
     assert opens(node.of(), node.certificate())
+
+
+@pytest.mark.requirement("R-CEG-059")
+@pytest.mark.parametrize("seed", range(3))
+def test_what_one_node_gave_any_node_opens_until_its_grace_is_over(seed: int) -> None:
+    """Two years of two nodes that look at the store when they come to it, and of a job that runs on either."""
+    chance = Random(seed)
+    first = installed()
+    nodes = [Node(first, name="one"), Node(Installation(shares=first), name="two")]
+    looked = [first.clock.now()] * 2
+    given: dict[bytes, datetime] = {}
+    renewals = 0
+    for _ in range(200):
+        first.clock.advance(chance.choice([timedelta(seconds=1), timedelta(seconds=3), DAY, 15 * DAY]))
+        now = first.clock.now()
+        for index in chance.sample(range(2), 2):
+            if now - looked[index] > timedelta(seconds=5) or chance.random() < 0.5:
+                nodes[index].tick()
+                looked[index] = now
+        if chance.random() < 0.3:
+            chance.choice(nodes).renew()
+        for node in nodes:
+            certificate_der = node.of().signing_certificate_der
+            renewals += certificate_der not in given
+            given[certificate_der] = now
+        for certificate_der, last_given in given.items():
+            if now - last_given < GRACE - 16 * DAY:  # the job that makes a successor may come late
+                for node in nodes:
+                    assert certificate_der in {der(each.certificate) for each in node.of().recipients}
+    assert renewals >= 2
 
 
 def test_each_key_has_its_own_grace_however_often_it_is_renewed() -> None:
