@@ -163,9 +163,7 @@ class RegistrationAuthorityKeys(Collector):
         part = f"scep-ra-{ca}"
         held, trouble = self.held(ca), self.trouble(ca)
         if held is None:
-            return Health(
-                part=part, state=HealthState.FAILED, reason=trouble or "its certificate has not been looked for yet"
-            )
+            return Health(part=part, state=HealthState.FAILED, reason=trouble or "it has no certificate yet")
         reasons = [trouble] if trouble else []
         for key in {held.signing.id: held.signing, held.encryption.id: held.encryption}.values():
             if self._clock.now() >= key.not_after - (key.not_after - key.created_at) / _WARNING:
