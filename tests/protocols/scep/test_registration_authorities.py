@@ -458,6 +458,23 @@ def test_a_deleted_ca_is_not_found() -> None:
         node.of()
 
 
+def test_a_key_that_somebody_destroyed_is_unavailable_until_there_is_another() -> None:
+    """And no 404, which devices take for final."""
+    installation = installed()
+    node = Node(installation)
+    certificate = node.certificate()
+    [key] = ra_keys(installation)
+    result_of(installation.keys.delete(key))
+    with pytest.raises(Unavailable):
+        opens(node.of(), certificate)
+    with pytest.raises(Unavailable):
+        signs_as(node.of(), certificate)
+    node.pass_time(DAY)
+    node.renew_now()
+    node.pass_time(SETTLING)
+    assert signs_as(node.of(), node.certificate())
+
+
 class Refusing:
     """Keys that can be switched off."""
 
