@@ -70,6 +70,8 @@ class CertificationRequest:
     """What ties the request to a TLS connection (RFC 7894, 3.3)."""
     attribute_types: frozenset[str] = frozenset()
     """The object identifiers of its attributes, dotted."""
+    is_signed_with_sha1: bool = False
+    """As proof of possession that is as good as any (:func:`_is_sha1_signature_valid`); some do not want it even so."""
 
 
 def parse_csr(csr_der: bytes, *, check_signature: bool = True) -> CertificationRequest:
@@ -114,6 +116,7 @@ def parse_csr(csr_der: bytes, *, check_signature: bool = True) -> CertificationR
         otp_challenge=_text_of(attributes, OTP_CHALLENGE),
         est_identity_linking=_text_of(attributes, EST_IDENTITY_LINKING),
         attribute_types=frozenset(attribute_types),
+        is_signed_with_sha1=_is_sha1(csr),
     )
 
 
