@@ -9,6 +9,7 @@ from cspd.authority.values import CAReference
 from cspd.http.message import Route
 from cspd.plugin import Services
 from cspd.refusals import NotFound, Unavailable
+from cspd.store.secrets import SharedSecrets
 from protocols.scep.admin_page_endpoint import AdminPageEndpoint, AdminPageRules
 from protocols.scep.challenge_config import AdminPageConfig, ChallengeSettings, WebhookConfig
 from protocols.scep.challenge_making import ChallengeMaking
@@ -26,7 +27,13 @@ def challenge_routes(
     Raises NotFound for an ``[authentication.NAME]`` that there is not, Unavailable for a secret that cannot be had.
     """
     requests = ChallengeRequests(places=places, audit=services.audit)
-    making = ChallengeMaking(random=services.random, secrets=services.enrollment_secrets)
+    making = ChallengeMaking(
+        random=services.random,
+        secrets=services.enrollment_secrets,
+        shared_secrets=SharedSecrets(
+            database=services.database, clock=services.clock, random_bytes=services.random.randbytes
+        ),
+    )
     webhook = WebhookEndpoint(
         clock=services.clock,
         rules={ca: _webhook(each.webhook, services) for ca, each in settings.items() if each.webhook is not None},

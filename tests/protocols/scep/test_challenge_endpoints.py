@@ -22,7 +22,6 @@ from cspd.http.message import Request, Response
 from cspd.http.router import Router
 from cspd.refusals import BadRevocationReason, NotFound, Rejected, Unauthorized, all_refusals
 from protocols.scep.admin_page_endpoint import AdminPageEndpoint, AdminPageRules
-from protocols.scep.challenge_making import ChallengeMaking
 from protocols.scep.challenge_requests import STATUS, ChallengeRequests
 from protocols.scep.interfaces import Place
 from protocols.scep.webhook import DeliverySignatures
@@ -52,7 +51,7 @@ class Counter:
         self.office = Office()
         house = self.office.house
         requests = ChallengeRequests(places=self, audit=house.audit)
-        making = ChallengeMaking(random=Random(3), secrets=self.office.secrets)
+        making = self.office.making(Random(3))
         hook = WebhookEndpoint(
             clock=house.clock, rules={} if webhook is None else {ISSUING: webhook}, requests=requests, making=making
         )
