@@ -184,6 +184,7 @@ class World:
         self.plain = PlainPlaces(self.configuration, tenants=["demo"], authorizer=lambda _: self.authorizer)
         endpoint = SCEPEndpoint(
             service=self.assembled.service,
+            information=self.assembled.information,
             plain=self.plain,
             intune=intune,
             mdm=mdm,
