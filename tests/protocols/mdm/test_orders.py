@@ -18,7 +18,7 @@ from cspd.x509.general_names import user_principal_name
 from cspd.x509.names import format_name
 from protocols.mdm.messages import KeyType
 from tests.protocols.mdm.world import ORDER, World
-from tests.support.authorities import ISSUING
+from tests.support.authorities import ALICE, ISSUING
 from tests.support.issuing import common_name, make_csr
 from tests.support.running import result_of
 from tests.unit.digital_ids.office import ANN, LAPTOPS, PHONES
@@ -85,6 +85,27 @@ def test_a_challenge_comes_with_all_that_a_device_needs(world: World) -> None:
     assert value["caFingerprint"] == sha256(authority.certificate_der).hexdigest()
     found = result_of(world.digital_ids.challenges.find("demo", "My Phones", value["challenge"]))
     assert (found.user_id, found.created_by) == (value["userId"], "workspace")
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ({"ca": "demo~nowhere"}, 404, "not-found"),
+        ({"profile": "scep-digital-signature"}, 404, "no-such-profile"),
+    ],
+)
+def test_a_challenge_that_no_device_could_use_is_not_made(change: dict[str, str], status: int, code: str) -> None:
+    world = World(configurations=[{**PHONES, **change}])
+    told, value = world.json("CreateChallenge", ORDER)
+    assert (told, value["code"]) == (status, code)
+    assert world.rows() == []
+
+
+def test_a_ca_that_is_disabled_takes_no_orders(world: World) -> None:
+    result_of(world.house.management.disable(ISSUING, ALICE))
+    for operation in ("CreateChallenge", "IssuePKCS12"):
+        status, value = world.json(operation, ORDER)
+        assert (status, value["code"]) == (409, "ca-not-active")
 
 
 @pytest.mark.requirement("R-CEG-051")
