@@ -270,6 +270,9 @@ profiles = {json.dumps(SCEP_PROFILES)}
 ca = "{ISSUING}"
 challenge = {{ store = "{SCEP_CHALLENGE}" }}
 
+[[protocols.scep.registration_authorities]]
+ca = "{ISSUING}"
+
 # Not every machine has chrony: the demo takes the machine's clock as it is.
 [protocols.tsp.clock]
 source = "system"

@@ -116,10 +116,14 @@ class ClientCertificates:
             record = await self._certificates.find_by_der(certificate_der)
         except NotFound:
             return None
+        await self.check_unrevoked(record)
+        return record
+
+    async def check_unrevoked(self, record: CertificateRecord) -> None:
+        """Raise Unauthorized unless a certificate of ours is good."""
         status = await self._status.status(record.authority_id, record.serial)
         if status is None or status.state is not CertificateState.GOOD:
             raise Unauthorized("the client's certificate is revoked", detail=f"{record.subject}: {status}")
-        return record
 
 
 def _check_usage(certificate: x509.Certificate, usage: x509.ObjectIdentifier | None) -> None:

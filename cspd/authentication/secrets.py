@@ -124,6 +124,10 @@ class FoundSecret:
     secret: bytes = field(repr=False)
 
 
+KeptSecret = Row[Any]
+"""A secret as the store has it: usable or not, and encrypted."""
+
+
 class EnrollmentSecrets:
     """Makes, finds and uses up enrollment secrets."""
 
@@ -204,17 +208,21 @@ class EnrollmentSecrets:
         ``even_used`` finds a one-time secret that was used too: for a client that goes on with what it used it for, or
         asks for that again. It is not to be used again, and :meth:`use` and :meth:`use_for_request` see to that.
         """
-        row = await self._row(reference)
-        if row is None:
+        kept = await self._database.read(lambda connection: look_up(connection, reference))
+        return self.open(kept, purpose, even_used=even_used)
+
+    def open(self, kept: KeptSecret | None, purpose: str, *, even_used: bool = False) -> FoundSecret:
+        """As :meth:`find`, for who has looked it up himself, with other things."""
+        if kept is None:
             raise Unauthorized(NOT_PROVED)
-        terms = _terms(row)
+        terms = _terms(kept)
         counts = terms.state == "usable" or (even_used and terms.state == "used")
         if terms.purpose != purpose or not counts or terms.expires_at <= self._clock.now():
             raise Unauthorized(NOT_PROVED, detail=f"enrollment secret {terms.reference} is {terms.state}")
         if self._master_key is None:
             raise Unavailable("enrollment secrets cannot be read", detail="conf has no [keys.software]")
         try:
-            secret = self._master_key.open(row.encrypted_secret, _bound_to(terms))
+            secret = self._master_key.open(kept.encrypted_secret, _bound_to(terms))
         except (DamagedKey, WrongMasterKey) as error:
             raise Unavailable("enrollment secrets cannot be read", detail=str(error)) from error
         return FoundSecret(terms=terms, secret=secret)
@@ -311,13 +319,6 @@ class EnrollmentSecrets:
 
         return (Job(name="enrollment-secrets-expire", schedule="0 43 * * * *", run=expire),)
 
-    async def _row(self, reference: str) -> Row[Any] | None:
-        if len(reference) > MAX_REFERENCE or not reference.isascii() or "\0" in reference:
-            return None
-        return await self._database.read(
-            lambda connection: connection.execute(_FIND, {"of_reference": reference}).first()
-        )
-
     def _event(self, what: str, terms: EnrollmentSecret, actor: str, outcome: Outcome = Outcome.SUCCESS) -> AuditEvent:
         fields: dict[str, str | int | bool | None] = {
             "reference": terms.reference,
@@ -327,6 +328,13 @@ class EnrollmentSecrets:
             "profile": terms.profile,
         }
         return AuditEvent(event=f"enrollment-secret-{what}", actor=actor, outcome=outcome, fields=fields)
+
+
+def look_up(connection: Connection, reference: str) -> KeptSecret | None:
+    """What is kept under that reference, which may be any text; for :meth:`EnrollmentSecrets.open`."""
+    if len(reference) > MAX_REFERENCE or not reference.isascii() or "\0" in reference:
+        return None
+    return connection.execute(_FIND, {"of_reference": reference}).first()
 
 
 _COLUMNS = tuple(EnrollmentSecret.__dataclass_fields__)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from cspd.authority.profile_values import Profile
 from cspd.config.model import Insecure
 from cspd.config.problems import KeyPath, Problem
 from cspd.config.values import SecretReference
@@ -32,6 +33,15 @@ class Inspected(Protocol):
 
     def inspect(self, folder: Path, now: datetime) -> Inspection:
         """Check settings together and the files they name; relative paths are below ``folder``. Raises nothing."""
+        ...
+
+
+@runtime_checkable
+class UsesProfiles(Protocol):
+    """Another: its settings name certificate profiles."""
+
+    def inspect_profiles(self, profiles: Mapping[str, Profile]) -> Sequence[Problem]:
+        """What prevents the protocol from being built with these profiles, by their ids; keys start at the section."""
         ...
 
 

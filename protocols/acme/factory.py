@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from cspd.dns.resolver import Resolver, system_nameservers
 from cspd.jobs.values import Job
 from cspd.plugin import EnrollmentURL, ProtocolService, Services
 from protocols.acme import repository
@@ -19,7 +20,6 @@ from protocols.acme.challenges.addresses import AddressRules
 from protocols.acme.challenges.dns01 import DNS01
 from protocols.acme.challenges.http01 import HTTP01
 from protocols.acme.challenges.http_client import HTTPClient
-from protocols.acme.challenges.resolver import Resolver, system_nameservers
 from protocols.acme.challenges.values import ChallengeType
 from protocols.acme.config import ACMEConfig
 from protocols.acme.directories import Directories

@@ -8,6 +8,9 @@
     [[protocols.scep.services]]
     ca = "demo~issuing"
     challenge = { store = "scep-challenge" }
+
+    [[protocols.scep.registration_authorities]]
+    ca = "demo~issuing"
 """
 
 from __future__ import annotations
@@ -25,11 +28,14 @@ from cspd.authority.values import CAReference
 from cspd.config.inspection import Inspection
 from cspd.config.problems import Problem
 from cspd.config.values import DurationOfSeconds, SecretReference, Section
+from cspd.jobs.cron import Cron
 from protocols.scep.algorithm_policy import AlgorithmPolicy
 from protocols.scep.challenge_config import ChallengeSettings
 from protocols.scep.interfaces import Terms
 from protocols.scep.intune.config import IntuneConfig
+from protocols.scep.registration_authority_config import RegistrationAuthorityConfig, check_mapped
 
+DEFAULT_SCHEDULE = "0 37 * * * *"
 RESERVED = frozenset({"intune", "mdm", "nop"})
 """What ends other paths, and so is no profile (R-CEG-012)."""
 
@@ -37,6 +43,11 @@ RESERVED = frozenset({"intune", "mdm", "nop"})
 def _profile(text: str) -> str:
     if text in RESERVED:
         raise ValueError(f"{text} ends other paths and cannot be served as a profile")
+    return text
+
+
+def _cron(text: str) -> str:
+    Cron.parse(text)  # raises CronError, a ValueError that says what is wrong
     return text
 
 
@@ -78,6 +89,10 @@ class SCEPConfig(Section):
     allow_des3: bool = False
     """Messages encrypted with Triple DES are accepted, and answered so."""
     allow_des: bool = False
+    registration_authorities: tuple[RegistrationAuthorityConfig, ...] = ()
+    """Who opens envelopes and signs answers, for each CA that is served (R-CEGI-007)."""
+    renew_registration_authorities: Annotated[str, AfterValidator(_cron)] = DEFAULT_SCHEDULE
+    """When their certificates are looked at for renewal: six cron fields, UTC."""
     approval_lifetime: DurationOfSeconds = timedelta(days=7)
     transaction_lifetime: DurationOfSeconds = timedelta(minutes=60)
     """How long a request that comes again gets the same certificate."""
@@ -93,6 +108,12 @@ class SCEPConfig(Section):
         ):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"{what}: {', '.join(twice)} stands there twice")
+        return self
+
+    @model_validator(mode="after")
+    def _cas_have_registration_authorities(self) -> Self:
+        served = [*(service.ca for service in self.services), *(each.ca for each in self.intune)]
+        check_mapped(self.registration_authorities, served)
         return self
 
     def profiles_of(self, service: ServiceConfig) -> Sequence[str]:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
 
+from cspd.authority.values import CAReference
+from cspd.health import Health
 from cspd.jobs.values import Job
 from cspd.keys.threads import ThreadPool
 from cspd.plugin import EnrollmentURL, ProtocolService, Services
 from protocols.scep.assembly import assemble
+from protocols.scep.challenge_assembly import challenge_routes
 from protocols.scep.challenge_config import challenge_authorizer
 from protocols.scep.config import SCEPConfig, ServiceConfig
+from protocols.scep.digital_ids import DigitalIDPlaces
 from protocols.scep.endpoint import SCEPEndpoint
 from protocols.scep.interfaces import Authorizer
 from protocols.scep.intune.assembly import assemble as assemble_intune
 from protocols.scep.places import PlainPlaces
-from protocols.scep.temporary_registration_authorities import TemporaryRegistrationAuthorities
+from protocols.scep.registration_authority_assembly import build_registration_authorities
 
 _PASSWORD_THREADS = 1
 _PASSWORDS_WAITING = 50
@@ -32,15 +37,13 @@ def build(configuration: SCEPConfig, services: Services) -> ProtocolService:
         call_from_thread=lambda work: services.reactor.callFromThread(work),
         limit=_PASSWORDS_WAITING,
     )
-    registration_authorities = TemporaryRegistrationAuthorities(
-        authorities=services.authorities,
-        issuance=services.issuance,
-        profile="scep-digital-signature-key-encipherment",
+    registration_authorities = build_registration_authorities(
+        configuration.registration_authorities, services, schedule=configuration.renew_registration_authorities
     )
     assembled = assemble(
         configuration,
         services,
-        registration_authorities=registration_authorities,
+        registration_authorities=registration_authorities.authorities,
         in_thread=passwords.run,
     )
 
@@ -50,15 +53,21 @@ def build(configuration: SCEPConfig, services: Services) -> ProtocolService:
         )
 
     intune = assemble_intune(configuration.intune, services)
+    plain = PlainPlaces(configuration, tenants=services.tenants, authorizer=authorizer)
     endpoint = SCEPEndpoint(
         service=assembled.service,
-        plain=PlainPlaces(configuration, tenants=services.tenants, authorizer=authorizer),
+        plain=plain,
         intune=intune.places,
+        mdm=DigitalIDPlaces(services.digital_ids, tenants=services.tenants, policy=configuration.policy()),
         limits=assembled.limits,
+    )
+    handing_out = challenge_routes(
+        {CAReference.parse(service.ca): service for service in configuration.services}, places=plain, services=services
     )
 
     def start() -> None:
         passwords.start()
+        registration_authorities.start()
         intune.start()
 
     async def drain() -> None:
@@ -66,14 +75,23 @@ def build(configuration: SCEPConfig, services: Services) -> ProtocolService:
         await intune.stop()
 
     def stop() -> Any:
-        return DeferredList([Deferred.fromCoroutine(drain()), passwords.stop()])
+        return DeferredList([Deferred.fromCoroutine(drain()), passwords.stop(), registration_authorities.stop()])
+
+    def health() -> Sequence[Health]:
+        return [*registration_authorities.keys.health(), *intune.health()]
 
     return ProtocolService(
-        routes=endpoint.routes(),
-        jobs=(Job(name="scep-transactions", schedule=_EVERY_MINUTE, run=assembled.replacement.run), *intune.jobs),
+        routes=(*endpoint.routes(), *handing_out),
+        jobs=(
+            Job(name="scep-transactions", schedule=_EVERY_MINUTE, run=assembled.replacement.run),
+            *registration_authorities.jobs,
+            *intune.jobs,
+        ),
         start=start,
         stop=stop,
-        health=intune.health,
+        operations=registration_authorities.operations,
+        health=health,
+        metrics=(registration_authorities.keys,),
         enrollment_urls=_enrollment_urls(configuration, services),
     )
 

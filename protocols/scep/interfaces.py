@@ -55,7 +55,7 @@ class RequestForCertificate:
 
     message_type: MessageType
     transaction_id: str
-    csr_der: bytes
+    csr_der: bytes = field(repr=False)
     csr: CertificationRequest
     challenge_password: str | None = field(default=None, repr=False)
     signer: x509.Certificate

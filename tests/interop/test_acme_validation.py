@@ -27,11 +27,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.epollreactor import EPollReactor
 from twisted.python.failure import Failure
 
+from cspd.dns.resolver import Resolver
 from protocols.acme.challenges.addresses import AddressRules
 from protocols.acme.challenges.dns01 import DNS01
 from protocols.acme.challenges.http01 import HTTP01
 from protocols.acme.challenges.http_client import HTTPClient
-from protocols.acme.challenges.resolver import Resolver
 from protocols.acme.challenges.values import Target, ValidationFailed
 from protocols.acme.config import HTTP01Config
 from tests.support.challtestsrv import ChallengeTestServer

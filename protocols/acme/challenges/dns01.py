@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.task import deferLater
 
-from protocols.acme.challenges.dns_message import TXT, DNSMessageError, text_strings
-from protocols.acme.challenges.resolver import LookupFailed, Resolver
+from cspd.dns.messages import TXT, DNSMessageError, text_strings
+from cspd.dns.resolver import LookupFailed, Resolver
 from protocols.acme.challenges.values import Target, ValidationFailed
 from protocols.acme.errors import ErrorType
 from protocols.acme.json_text import encode_base64url

@@ -12,10 +12,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.task import deferLater
 
+from cspd.dns.messages import AAAA, A
+from cspd.dns.resolver import LookupFailed, Resolver
 from protocols.acme.challenges.addresses import AddressRules, IPAddress
-from protocols.acme.challenges.dns_message import AAAA, A
 from protocols.acme.challenges.http_client import Fetch, Fetched, FetchFailed, HTTPClient
-from protocols.acme.challenges.resolver import LookupFailed, Resolver
 from protocols.acme.challenges.values import Target, ValidationFailed
 from protocols.acme.config import HTTP01Config
 from protocols.acme.errors import ErrorType

@@ -16,8 +16,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
-from protocols.acme.challenges.dns01 import DNS01
-from protocols.acme.challenges.dns_message import (
+from cspd.dns.messages import (
     CNAME,
     TXT,
     A,
@@ -29,7 +28,7 @@ from protocols.acme.challenges.dns_message import (
     name_of,
     text_strings,
 )
-from protocols.acme.challenges.resolver import (
+from cspd.dns.resolver import (
     AliasLoop,
     LookupFailed,
     NoSuchName,
@@ -37,6 +36,7 @@ from protocols.acme.challenges.resolver import (
     _follow,
     system_nameservers,
 )
+from protocols.acme.challenges.dns01 import DNS01
 from protocols.acme.challenges.values import Target, ValidationFailed
 from tests.support.running import result_of
 

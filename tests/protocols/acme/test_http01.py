@@ -11,11 +11,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from cspd.dns.messages import AAAA
+from cspd.dns.resolver import LookupFailed, NoSuchName
 from protocols.acme.challenges.addresses import AddressRules
-from protocols.acme.challenges.dns_message import AAAA
 from protocols.acme.challenges.http01 import HTTP01, REDIRECTS
 from protocols.acme.challenges.http_client import Fetch, Fetched, FetchFailed
-from protocols.acme.challenges.resolver import LookupFailed, NoSuchName
 from protocols.acme.challenges.values import Target, ValidationFailed
 from protocols.acme.config import HTTP01Config
 

@@ -88,7 +88,9 @@ class House:
 
     def authenticate(self, made: PKIMessage, **terms: Any) -> Sender:
         """Whom the senders recognize."""
-        return result_of(self.senders.authenticate(made, replace(TERMS, **terms)))
+        database = self.installation.database
+        claimed = result_of(database.read(lambda connection: self.senders.look_up(connection, made)))
+        return result_of(self.senders.authenticate(made, replace(TERMS, **terms), claimed))
 
     def own(
         self,

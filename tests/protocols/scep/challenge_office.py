@@ -17,7 +17,7 @@ from cspd.x509.csr import parse_csr
 from protocols.scep.challenges import ChallengeAuthorizer, ChallengeRules
 from protocols.scep.interfaces import Authorization, RequestForCertificate, Terms
 from protocols.scep.messages import MessageType
-from protocols.scep.one_time_challenges import PURPOSE
+from protocols.scep.one_time_challenges import PURPOSE, OneTimeChallenge, joined_text
 from tests.support.issuing import House, common_name, make_csr
 from tests.support.running import result_of
 
@@ -26,6 +26,11 @@ ISSUING = CAReference("demo", "issuing")
 TERMS = Terms(ca=ISSUING, profile="tls-client")
 STATIC = b"correct horse battery"
 DAY = timedelta(days=1)
+
+
+def challenge_text(new: NewSecret) -> str:
+    """What a device sends."""
+    return joined_text(OneTimeChallenge(new.terms.reference, new.secret))
 
 
 class Office:

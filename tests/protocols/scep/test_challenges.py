@@ -18,8 +18,7 @@ from protocols.scep import challenges
 from protocols.scep.challenges import NO_IDENTITY, STATIC_IDENTITY
 from protocols.scep.errors import FAIL_INFO
 from protocols.scep.messages import FailInfo
-from protocols.scep.one_time_challenges import challenge_text
-from tests.protocols.scep.challenge_office import DAY, STATIC, TERMS, Office
+from tests.protocols.scep.challenge_office import DAY, STATIC, TERMS, Office, challenge_text
 from tests.support.issuing import common_name
 from tests.support.running import result_of
 
@@ -34,6 +33,7 @@ def office() -> Office:
     return Office()
 
 
+@pytest.mark.requirement("R-CEG-063")
 @pytest.mark.parametrize(
     ("static", "insecure", "sent", "answer"),
     [
@@ -65,6 +65,8 @@ def test_a_static_challenge_is_needed_unless_the_service_is_insecure(
     assert FAIL_INFO[Unauthorized] is FailInfo.BAD_MESSAGE_CHECK
 
 
+@pytest.mark.requirement("R-CEG-064")
+@pytest.mark.requirement("R-CEGI-093")
 @pytest.mark.parametrize("verdict", [True, False])
 def test_nothing_but_a_comparison_in_constant_time_decides(
     office: Office, monkeypatch: pytest.MonkeyPatch, verdict: bool
@@ -85,6 +87,7 @@ def test_nothing_but_a_comparison_in_constant_time_decides(
     assert compared == [(32, 32)] * 3
 
 
+@pytest.mark.requirement("R-CEG-064")
 def test_no_challenge_is_told_to_anybody_but_its_client(office: Office) -> None:
     new = office.create()
     sent = ["a wrong one", challenge_text(new)[:-1], f"{new.terms.reference}:wrong-code", "sixteenAndMoreLetters"]
@@ -223,6 +226,7 @@ def test_only_the_static_challenge_may_encrypt_envelopes(office: Office) -> None
     assert result_of(office.authorizer(static=None).passwords(TERMS)) == ()
 
 
+@pytest.mark.requirement("R-CEGI-093")
 def test_each_certificate_without_challenge_is_logged(office: Office) -> None:
     authorizer = office.authorizer(insecure=True)
     with capturedLogs() as logs:
@@ -239,6 +243,7 @@ def test_each_certificate_without_challenge_is_logged(office: Office) -> None:
 WAIVED = replace(TERMS, renewal_without_challenge=True)
 
 
+@pytest.mark.requirement("R-CEG-070")
 def test_a_renewal_needs_a_challenge_unless_that_is_waived(office: Office) -> None:
     signer, replaces = office.enrolled()
     authorizer = office.authorizer()

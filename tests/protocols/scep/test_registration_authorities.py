@@ -462,19 +462,19 @@ def test_a_renewal_by_hand_that_fails_leaves_no_trace_in_health() -> None:
 @pytest.mark.parametrize(
     ("profiles", "lacks"),
     [
-        ({"profile": SEPARATE[0]}, "signing and encryption: its key_usage lacks keyEncipherment"),
-        ({"profile": SEPARATE[1]}, "signing and encryption: its key_usage lacks digitalSignature"),
+        ({"profile": SEPARATE[0]}, "has no keyEncipherment in its key_usage"),
+        ({"profile": SEPARATE[1]}, "has no digitalSignature in its key_usage"),
         (
             {"profile": "timestamping"},
-            "signing and encryption: its key_usage lacks keyEncipherment",
+            "has no keyEncipherment in its key_usage",
         ),
         (
             {"signing_profile": SEPARATE[0], "encryption_profile": SEPARATE[0]},
-            "encryption: its key_usage lacks keyEncipherment",
+            "scep-digital-signature has no keyEncipherment in its key_usage",
         ),
         (
             {"signing_profile": SEPARATE[1], "encryption_profile": SEPARATE[1]},
-            "signing: its key_usage lacks digitalSignature",
+            "scep-key-encipherment has no digitalSignature in its key_usage",
         ),
     ],
     ids=str,
@@ -487,7 +487,7 @@ def test_a_profile_without_the_key_usage_refuses_the_start(profiles: dict[str, s
 
 
 def test_a_profile_that_does_not_exist_refuses_the_start() -> None:
-    with pytest.raises(Rejected, match="registration authority of demo~issuing: there is no profile nothing"):
+    with pytest.raises(Rejected, match="of demo~issuing cannot be made: profile nothing is not there"):
         Node(installed(), ENTRY.model_copy(update={"profile": "nothing"}))
 
 

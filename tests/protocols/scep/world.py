@@ -137,11 +137,12 @@ class World:
         self.house = house = Installation(shares=shares.house if shares else None)
         if shares is None:
             house.make_hierarchy(profiles=(PROFILE, OTHER_PROFILE, RA_PROFILE))
-        values = {
+        values: dict[str, Any] = {
             "profiles": [PROFILE, OTHER_PROFILE],
             "services": [{"ca": "demo~issuing", **(service or {})}],
             **section,
         }
+        values["registration_authorities"] = [{"ca": each["ca"]} for each in values["services"]]
         self.configuration = SCEPConfig.model_validate(values)
         store = Certificates(house.database)
         self.approvals = Approvals(
@@ -170,9 +171,10 @@ class World:
             ),
         )
         self.authority = shares.authority if shares else OneRegistrationAuthority(house)
+        self.in_thread = InlinePool().run
         self.authorizer = shares.authorizer if shares else PasswordAuthorizer()
         self.assembled = assemble(
-            self.configuration, services, registration_authorities=self.authority, in_thread=InlinePool().run
+            self.configuration, services, registration_authorities=self.authority, in_thread=self.in_thread
         )
         endpoint = SCEPEndpoint(
             service=self.assembled.service,

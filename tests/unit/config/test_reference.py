@@ -25,6 +25,7 @@ _OPTIONAL = re.compile(r"#([a-z_0-9]+ = .*|\[.*\])")
 _EXAMPLES = {
     "protocols.acme.profiles",
     "protocols.est.users",
+    "protocols.scep.services.webhook.users",
     "protocols.tsp.issuers.ca_chain",
     "protocols.cmp.registration_authorities.cas",
 }

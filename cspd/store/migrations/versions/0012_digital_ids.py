@@ -6,7 +6,7 @@ from alembic import op
 from cspd.store.types import SerialNumber, UTCDateTime
 
 revision = "0012"
-down_revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 

@@ -1,4 +1,4 @@
-"""Name look-ups for validations: the configured nameservers and no others, absolute names, bounded time.
+"""Name look-ups: the configured nameservers and no others, absolute names, bounded time.
 
 A small client of our own, because ``twisted.names`` believes an answer from any address to any question once the
 16-bit id fits. Here each question has its own socket (and so its own random port), connected to the nameserver, and an
@@ -21,7 +21,7 @@ from twisted.internet.protocol import DatagramProtocol, Factory, connectionDone
 from twisted.protocols.basic import Int16StringReceiver
 from twisted.python.failure import Failure
 
-from protocols.acme.challenges.dns_message import (
+from cspd.dns.messages import (
     CNAME,
     NOERROR,
     NXDOMAIN,

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-A, CNAME, TXT, AAAA = 1, 5, 16, 28
+A, CNAME, TXT, AAAA, SRV = 1, 5, 16, 28, 33
 IN = 1
 NOERROR, NXDOMAIN = 0, 3
 
@@ -20,6 +20,7 @@ _MAX_NAME_OCTETS = 255
 _HEADER = struct.Struct("!6H")
 _QUESTION = struct.Struct("!2H")
 _RECORD = struct.Struct("!2HIH")
+_SERVICE = struct.Struct("!3H")
 _RESPONSE, _TRUNCATED, _RECURSION_DESIRED = 0x8000, 0x0200, 0x0100
 
 Name = tuple[bytes, ...]
@@ -45,7 +46,19 @@ class Record:
     name: Name
     type: int
     data: bytes
+    """As received; the target of an SRV record is written out, for servers that compress it against RFC 2782."""
     target: Name = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceRecord:
+    """Where a service is (RFC 2782)."""
+
+    priority: int
+    weight: int
+    port: int
+    target: str
+    """A host, in lower case without a trailing dot; empty if there is decidedly no such service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +80,8 @@ def name_of(text: str) -> Name:
 
 def encode_query(query: Query) -> bytes:
     """The query, with recursion desired."""
-    name = b"".join(bytes([len(label)]) + label for label in query.name) + b"\0"
-    return _HEADER.pack(query.id, _RECURSION_DESIRED, 1, 0, 0, 0) + name + _QUESTION.pack(query.type, IN)
+    question = _encode_name(query.name) + _QUESTION.pack(query.type, IN)
+    return _HEADER.pack(query.id, _RECURSION_DESIRED, 1, 0, 0, 0) + question
 
 
 def decode_answer(octets: bytes, query: Query) -> Answer:
@@ -77,6 +90,19 @@ def decode_answer(octets: bytes, query: Query) -> Answer:
         return _decode(octets, query)
     except (struct.error, IndexError) as error:
         raise DNSMessageError("the message ends early") from error
+
+
+def service_record(data: bytes) -> ServiceRecord:
+    """The data of an SRV record; raises DNSMessageError."""
+    try:
+        priority, weight, port = _SERVICE.unpack_from(data)
+        name, end = _decode_name(data, _SERVICE.size)
+        target = b".".join(name).decode("ascii")
+    except (struct.error, IndexError, UnicodeDecodeError) as error:
+        raise DNSMessageError("not a service record") from error
+    if end != len(data):
+        raise DNSMessageError("octets behind a service record")
+    return ServiceRecord(priority=priority, weight=weight, port=port, target=target)
 
 
 def text_strings(data: bytes) -> bytes:
@@ -117,9 +143,15 @@ def _decode(octets: bytes, query: Query) -> Answer:
             raise DNSMessageError("a record ends early")
         if class_ == IN:
             target = _decode_name(octets, position)[0] if type_ == CNAME else ()
+            if type_ == SRV:
+                data = data[: _SERVICE.size] + _encode_name(_decode_name(octets, position + _SERVICE.size)[0])
             records.append(Record(owner, type_, data, target))
         position += length
     return Answer(code, is_truncated, tuple(records))
+
+
+def _encode_name(name: Name) -> bytes:
+    return b"".join(bytes([len(label)]) + label for label in name) + b"\0"
 
 
 def _decode_name(octets: bytes, position: int) -> tuple[Name, int]:

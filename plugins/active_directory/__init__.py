@@ -1,0 +1,29 @@
+"""Connects to Active Directory: accounts, groups and certificate templates of its forests, and their passwords.
+
+A question goes this way::
+
+    directory.py     which domain, which question                      reactor thread
+    locator.py       which domain controllers (DNS SRV, or conf)       reactor thread
+    questions.py     the searches that answer it, one by one           thread of its own
+    connections.py   pooled connections; the next controller if one    "
+                     is away; referrals, as many as conf allows
+    ldap.py          ldap3: sockets, TLS, bind, search                 "
+
+:mod:`.config` has the settings, :mod:`.filters` writes search filters, :mod:`.entries` reads entries, and
+:mod:`.check` is the directory as somebody who knows passwords. Nothing here can write to a directory.
+"""
+
+from cspd.plugin import ConnectorDeclaration
+
+directory = ConnectorDeclaration(
+    kind="directory",
+    name="active-directory",
+    summary="the accounts, groups and certificate templates of Active Directory",
+    factory="plugins.active_directory.assembly:build_directory",
+)
+passwords = ConnectorDeclaration(
+    kind="password-check",
+    name="active-directory",
+    summary="the passwords of the accounts in Active Directory",
+    factory="plugins.active_directory.assembly:build_password_check",
+)
