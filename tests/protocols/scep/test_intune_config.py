@@ -44,6 +44,12 @@ def written(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in {**SOUND, **changes}.items() if value is not None}
 
 
+def scep(*intune: dict[str, Any]) -> SCEPConfig:
+    """The section of SCEP with these."""
+    authorities = [{"ca": ca} for ca in sorted({each["ca"] for each in intune})]
+    return SCEPConfig.model_validate({"intune": list(intune), "registration_authorities": authorities})
+
+
 def write_p12(file: Path, password: bytes, *, days: int = 365, key: Any = None) -> None:
     """An application's certificate with its key."""
     key = key or rsa.generate_private_key(65537, 2048)
@@ -95,8 +101,14 @@ def test_sections_that_make_no_sense_are_refused(name: str) -> None:
 
 def test_a_ca_stands_there_once() -> None:
     with pytest.raises(ValidationError, match="intune: demo~issuing stands there twice"):
-        SCEPConfig.model_validate({"intune": [SOUND, SOUND]})
-    SCEPConfig.model_validate({"intune": [SOUND, written(ca="demo~other")]})
+        scep(SOUND, SOUND)
+    scep(SOUND, written(ca="demo~other"))
+
+
+@pytest.mark.requirement("R-CEGI-007")
+def test_a_ca_of_intune_needs_a_registration_authority() -> None:
+    with pytest.raises(ValidationError, match="registration_authorities: there is none for demo~issuing"):
+        SCEPConfig.model_validate({"intune": [SOUND]})
 
 
 @pytest.mark.requirement("R-CEG-078")
@@ -114,7 +126,7 @@ def test_blank_overrides_are_none_and_unused_ones_are_pointed_out() -> None:
     unused = {**blank, "graph_api_version": "beta"}
     for endpoints, override, expected in ((blank, False, 0), (unused, False, 1), (unused, True, 0)):
         section = written(endpoints=endpoints, override_endpoints=override)
-        warnings = SCEPConfig.model_validate({"intune": [section]}).inspect(Path(), datetime.now(UTC)).warnings  # noqa: TID251
+        warnings = scep(section).inspect(Path(), datetime.now(UTC)).warnings  # noqa: TID251
         assert len(warnings) == expected
         assert all(each.key == ("intune", 0, "endpoints") for each in warnings)
 
@@ -145,7 +157,7 @@ def test_the_credential_is_checked_with_the_configuration(tmp_path: Path, case: 
         write_p12(file, password, key=key, days=20 if case in ("ends soon", "ended") else 365)
     if case == "ended":
         now += timedelta(days=21)
-    section = SCEPConfig.model_validate({"intune": [written(**P12)]})
+    section = scep(written(**P12))
     found = section.inspect_secrets(tmp_path, now, lambda _: b"right")
     told = [*found.problems, *found.warnings]
     assert [expected in each.what for each in told] == ([True] if expected else [])
@@ -158,7 +170,7 @@ def test_a_secret_that_is_missing_is_told_once(tmp_path: Path) -> None:
     def missing(reference: SecretReference) -> bytes:
         raise SecretUnavailable("no secret")
 
-    section = SCEPConfig.model_validate({"intune": [written(**P12), written(ca="demo~other")]})
+    section = scep(written(**P12), written(ca="demo~other"))
     found = section.inspect_secrets(tmp_path, datetime.now(UTC), missing)  # noqa: TID251
     assert not found.problems
 
