@@ -13,7 +13,7 @@ Nobody is redirected: clients do not follow where a POST is sent elsewhere.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import unquote
 
 from twisted.logger import Logger
@@ -169,7 +169,9 @@ def _check_peer(peer: str, terms: Terms) -> None:
     """R-CEGI-096."""
     if not terms.networks:
         return
-    address = ip_address(peer)
+    address: IPv4Address | IPv6Address = ip_address(peer)
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:  # of a listener for both
+        address = address.ipv4_mapped
     if not any(address in network for network in terms.networks):
         raise Forbidden("nothing is served to this address")
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from cspd.authority.values import CAReference
 from protocols.scep.algorithm_policy import AlgorithmPolicy
 from protocols.scep.config import SCEPConfig
+from tests.support.authorities import shipped_profiles
 from tests.support.clocks import FrozenClock
 
 CA = "demo~issuing"
@@ -78,3 +79,46 @@ def test_what_is_insecure_is_warned_of(tmp_path: Path) -> None:
     assert section().inspect(tmp_path, now).warnings == []
     [warning] = section({"insecure": True}).inspect(tmp_path, now).warnings
     assert warning.key == ("services", 0, "insecure")
+
+
+def test_profiles_that_are_not_there_or_for_nobody_are_problems() -> None:
+    configuration = section({"profiles": ["tls-client", "basic-ca-root"]}, profiles=["tls-server", "nothing"])
+    problems = configuration.inspect_profiles(shipped_profiles())
+    assert [each.key for each in problems] == [("profiles", 1), ("services", 0, "profiles", 1)]
+    assert section(profiles=["scep-digital-signature"]).inspect_profiles(shipped_profiles()) == ()
+
+
+def test_a_profile_that_makes_no_registration_authority_is_a_problem() -> None:
+    entries = [{"ca": CA, "profile": "scep-digital-signature"}]
+    [problem] = section(profiles=[], registration_authorities=entries).inspect_profiles(shipped_profiles())
+    assert problem.key == ("registration_authorities", 0, "profile")
+
+
+INTUNE = {
+    "ca": CA,
+    "azure_application_id": "6731de76-14a6-49ae-97bc-6eba6914391e",
+    "azure_tenant": "example.onmicrosoft.com",
+    "application_secret": {"store": "intune"},
+}
+
+
+def test_a_ca_for_intune_has_a_registration_authority_and_needs_no_service() -> None:
+    assert section(services=[], intune=[INTUNE]).intune[0].ca == CA
+    with pytest.raises(ValidationError, match=f"registration_authorities: there is none for {CA}"):
+        section(services=[], intune=[INTUNE], registration_authorities=[])
+
+
+def test_what_intune_says_of_itself_is_told_with_its_key(tmp_path: Path) -> None:
+    odd = {**INTUNE, "profiles": ["nothing"], "endpoints": {"graph_api_version": "1.0"}}
+    configuration = section(intune=[odd])
+    [warning] = configuration.inspect(tmp_path, FrozenClock().now()).warnings
+    assert warning.key == ("intune", 0, "endpoints")
+    assert ("intune", 0, "profiles", 0) in [each.key for each in configuration.inspect_profiles(shipped_profiles())]
+
+
+def test_a_file_of_intune_that_does_not_open_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "intune.p12").write_bytes(b"no PKCS #12")
+    by_file = {"application_p12": "intune.p12", "application_p12_password": {"store": "intune"}}
+    configuration = section(intune=[{**INTUNE, "application_secret": None, **by_file}])
+    found = configuration.inspect_secrets(tmp_path, FrozenClock().now(), lambda _: b"sesame")
+    assert [each.key for each in found.problems] == [("intune", 0, "application_p12")]

@@ -133,6 +133,8 @@ def test_only_addresses_that_are_listed_are_served() -> None:
     world = World(service={"networks": ["198.51.100.0/24", "2001:db8::/32"]})
     assert world.ask(CAPABILITIES, peer="198.51.100.7").status == 200
     assert world.ask(CAPABILITIES, peer="2001:db8::7").status == 200
+    assert world.ask(CAPABILITIES, peer="::ffff:198.51.100.7").status == 200
+    assert world.ask(CAPABILITIES, peer="::ffff:192.0.2.7").status == 403
     assert world.ask(CAPABILITIES, peer="192.0.2.7").status == 403
     message_der = world.device().enrollment(world.csr())
     assert world.ask("operation=PKIOperation", message_der, peer="192.0.2.7").status == 403
