@@ -36,8 +36,14 @@ $(BIN)/.test: requirements-test.lock $(BIN)/.run
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-test.lock
 	@touch $@
 
+# Its package is compiled at installation, by what .ci/install-counterparts installs.
+$(BIN)/.kerberos: requirements-kerberos.lock $(BIN)/.run
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-kerberos.lock
+	@touch $@
+
 test: check
 	@.ci/install-counterparts
+	@$(MAKE) --no-print-directory $(BIN)/.kerberos
 	@$(BIN)/python -m tests.support.conformance --check
 	$(BIN)/python -m pytest
 
@@ -46,6 +52,7 @@ unit: $(BIN)/.test
 
 interop: $(BIN)/.test
 	@.ci/install-counterparts
+	@$(MAKE) --no-print-directory $(BIN)/.kerberos
 	$(BIN)/python -m pytest -m interop
 
 fuzz: $(BIN)/.test
@@ -74,6 +81,9 @@ lock: $(BIN)/.test
 	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
 		--no-emit-trusted-host --no-emit-find-links --extra build --extra test --constraint requirements.lock \
 		--output-file requirements-test.lock setup.cfg
+	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
+		--no-emit-trusted-host --no-emit-find-links --extra build --extra kerberos --constraint requirements.lock \
+		--output-file requirements-kerberos.lock setup.cfg
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .hypothesis

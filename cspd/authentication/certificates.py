@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from cspd.authentication.values import Identity
 from cspd.authority.interfaces import CertificateStore, Status
-from cspd.authority.values import CertificateRecord, CertificateState
+from cspd.authority.values import CertificateRecord, CertificateState, CertificateStatus
 from cspd.refusals import Malformed, NotFound, Unauthorized
 from cspd.x509.certificate_paths import UNREADABLE, PathError, find_path
 
@@ -116,14 +116,20 @@ class ClientCertificates:
             record = await self._certificates.find_by_der(certificate_der)
         except NotFound:
             return None
-        await self.check_unrevoked(record)
-        return record
-
-    async def check_unrevoked(self, record: CertificateRecord) -> None:
-        """Raise Unauthorized unless a certificate of ours is good."""
         status = await self._status.status(record.authority_id, record.serial)
         if status is None or status.state is not CertificateState.GOOD:
-            raise Unauthorized("the client's certificate is revoked", detail=f"{record.subject}: {status}")
+            raise _revoked(record, status)
+        return record
+
+
+def require_good(record: CertificateRecord) -> None:
+    """Raise Unauthorized unless a certificate of ours, just read from the store, is neither revoked nor held."""
+    if record.status.state is not CertificateState.GOOD:
+        raise _revoked(record, record.status)
+
+
+def _revoked(record: CertificateRecord, status: CertificateStatus | None) -> Unauthorized:
+    return Unauthorized("the client's certificate is revoked", detail=f"{record.subject}: {status}")
 
 
 def _check_usage(certificate: x509.Certificate, usage: x509.ObjectIdentifier | None) -> None:

@@ -22,11 +22,6 @@ _SPNEGO = gssapi.OID.from_int_seq("1.3.6.1.5.5.2")
 _UPN_DNS_INFO = b"urn:mspac:upn-dns-info"
 
 
-class _Context(gssapi.SecurityContext):  # type: ignore[misc]  # without types here
-    # By default step() keeps an error to itself and gives a token that tells the client of it.
-    __DEFER_STEP_ERRORS__ = False
-
-
 class KeytabAcceptor:
     """Implements :class:`cspd.authentication.negotiate.Acceptor`."""
 
@@ -47,7 +42,9 @@ class KeytabAcceptor:
     def begin(self, channel_binding: bytes | None) -> KeytabExchange:
         """See :class:`cspd.authentication.negotiate.Acceptor`."""
         bindings = None if channel_binding is None else gssapi.raw.ChannelBindings(application_data=channel_binding)
-        context = _Context(creds=self._credentials, usage="accept", channel_bindings=bindings)
+        context = gssapi.SecurityContext(creds=self._credentials, usage="accept", channel_bindings=bindings)
+        # Otherwise step() keeps an error to itself, and gives a token that tells the client of it.
+        context.__DEFER_STEP_ERRORS__ = False
         return KeytabExchange(context, self._principal)
 
     def _read_keytab(self) -> Any:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from base64 import b32encode
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -90,6 +90,8 @@ class EnrollmentSecret:
     created_by: str
     created_at: datetime
     expires_at: datetime
+    names: tuple[str, ...] | None = None
+    """What requests may name; None for anything."""
     used_at: datetime | None = None
     revoked_at: datetime | None = None
 
@@ -102,10 +104,17 @@ class EnrollmentSecret:
             return "locked"
         return "used" if self.one_time and self.used_at is not None else "usable"
 
-    def require(self, ca: CAReference, profile: str) -> None:
-        """Raise Forbidden unless the secret is for this CA and profile."""
+    def require(self, ca: CAReference, profile: str, names: Collection[str] = ()) -> None:
+        """Raise Forbidden unless the secret is for this CA and profile, and for all ``names`` of the request.
+
+        A protocol that does not give them takes no secret that is for certain names; upper and lower case are one.
+        """
         if self.ca not in (None, str(ca)) or self.profile not in (None, profile):
             raise Forbidden("the secret is for another CA or profile", code="secret-elsewhere")
+        if self.names is not None:
+            allowed = {name.casefold() for name in self.names}
+            if not names or not allowed.issuperset(name.casefold() for name in names):
+                raise Forbidden("the secret is for a request with other names", code="secret-elsewhere")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +159,7 @@ class EnrollmentSecrets:
         by: Requester,
         ca: CAReference | None = None,
         profile: str | None = None,
+        names: Sequence[str] | None = None,
         one_time: bool = True,
         tries: int = DEFAULT_TRIES,
         given: GivenSecret | None = None,
@@ -174,6 +184,7 @@ class EnrollmentSecrets:
             identity=identity,
             ca=None if ca is None else str(ca),
             profile=profile,
+            names=None if names is None else tuple(names),
             one_time=one_time,
             tries=tries,
             failures=0,
@@ -326,6 +337,7 @@ class EnrollmentSecrets:
             "identity": terms.identity,
             "ca": terms.ca,
             "profile": terms.profile,
+            "names": None if terms.names is None else " ".join(terms.names),
         }
         return AuditEvent(event=f"enrollment-secret-{what}", actor=actor, outcome=outcome, fields=fields)
 
@@ -341,7 +353,9 @@ _COLUMNS = tuple(EnrollmentSecret.__dataclass_fields__)
 
 
 def _terms(row: Row[Any]) -> EnrollmentSecret:
-    return EnrollmentSecret(**{name: getattr(row, name) for name in _COLUMNS})
+    values = {name: getattr(row, name) for name in _COLUMNS}
+    names = values.pop("names")
+    return EnrollmentSecret(names=None if names is None else tuple(names), **values)
 
 
 def _count_usable(connection: Connection, like: EnrollmentSecret) -> int:

@@ -15,7 +15,7 @@ A question goes this way::
 
 from cspd.plugin import ConnectorDeclaration
 
-accounts = ConnectorDeclaration(
+accounts_and_templates = ConnectorDeclaration(
     kind="directory",
     name="active-directory",
     summary="the accounts, groups and certificate templates of Active Directory",

@@ -20,7 +20,7 @@ from cryptography import x509
 from sqlalchemy import Connection
 from twisted.logger import Logger
 
-from cspd.authentication.certificates import ClientCertificates, TrustAnchors
+from cspd.authentication.certificates import ClientCertificates, TrustAnchors, require_good
 from cspd.authentication.secrets import MAX_REFERENCE, FoundSecret, KeptSecret, look_up
 from cspd.authority.certificates import find_certificate
 from cspd.authority.interfaces import Authorities
@@ -116,7 +116,6 @@ class VerifiedSenders:
         if not terms.mac:
             raise PKIMessageRejected(PKIFailureInfo.WRONG_INTEGRITY, "messages have to be signed here, not MACed")
         assert message.header.protection_alg is not None
-        algorithm = self._rules[terms.rules].read_mac(message.header.protection_alg)
         reference = _reference(message.header)
         found: FoundSecret | None = None
         why = "wrong MAC"
@@ -125,7 +124,7 @@ class VerifiedSenders:
         except Unauthorized as error:
             why = str(error)
         secret = self._no_secret if found is None else found.secret
-        key = await self._mac_keys.derive(secret, algorithm)
+        key = await self._mac_keys.derive(secret, message.header.protection_alg, terms.rules)
         try:
             verify_mac(message, key)
         except PKIMessageRejected:
@@ -136,7 +135,7 @@ class VerifiedSenders:
             raise PKIMessageRejected(
                 PKIFailureInfo.BAD_MESSAGE_CHECK, "the MAC of the message does not fit, or its secret is not known"
             )
-        self._mac_keys.keep(secret, key)
+        self._mac_keys.keep(secret, key, terms.rules)
         try:
             found.terms.require(terms.ca, terms.profile)
         except Forbidden as error:
@@ -173,7 +172,7 @@ class VerifiedSenders:
         now = self._clock.now()
         try:
             if record is not None:
-                await self._certificates.check_unrevoked(record)
+                require_good(record)
         except Unauthorized as error:
             raise _not_trusted("the protection certificate is revoked", error) from error
         own = record is not None and record.authority_id == (await self._authorities.get(terms.ca)).id

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from cspd.refusals import Malformed, NotFound
-from protocols.mdm.messages import OPERATIONS, Credentials, Operation, Version
+from protocols.mdm.messages import OPERATIONS, Operation, Version
 
 BY_NAME: Mapping[str, Operation] = {operation.name: operation for operation in OPERATIONS}
 _ADAPTERS: Mapping[type, TypeAdapter[Any]] = {
@@ -18,7 +17,6 @@ _ADAPTERS: Mapping[type, TypeAdapter[Any]] = {
 _VERSIONS: Mapping[str, Version] = {
     f"{prefix}{version.value}": version for version in Version for prefix in ("v", "adminservicev")
 }
-_MAX_AUTHORIZATION = 4096
 _SENTENCES = {
     "missing": "is missing",
     "unexpected_keyword_argument": "is not known here",
@@ -72,25 +70,6 @@ def schema_of(kind: type, ref_template: str) -> Mapping[str, Any]:
     return _ADAPTERS[kind].json_schema(
         ref_template=ref_template, by_alias=True, mode="serialization" if is_answer else "validation"
     )
-
-
-def decode_authorization(header: str | None) -> Credentials | None:
-    """The credentials of an Authorization header (RFC 7617); None without one, and for another scheme.
-
-    Raises Malformed for what says that it is HTTP Basic and is not.
-    """
-    scheme, _, token = (header or "").partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    if len(token) > _MAX_AUTHORIZATION:
-        raise Malformed("the Authorization header is too long")
-    try:
-        user, separator, password = base64.b64decode(token.strip(), validate=True).decode("utf-8").partition(":")
-    except ValueError as error:  # binascii.Error and UnicodeError are ValueErrors
-        raise Malformed("the Authorization header is not HTTP Basic") from error
-    if not separator:
-        raise Malformed("the Authorization header is not HTTP Basic")
-    return Credentials(user=user, password=password)
 
 
 def _malformed(error: ValidationError) -> Malformed:

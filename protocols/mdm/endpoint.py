@@ -15,10 +15,11 @@ from collections.abc import Callable, Sequence
 
 from twisted.logger import Logger
 
+from cspd.authentication.basic import decode_authorization
 from cspd.http.message import Request, Response, Route
 from cspd.http.soap import MEDIA_TYPE
 from cspd.refusals import NotFound, Refused
-from protocols.mdm.codec import BY_NAME, decode_authorization, decode_json, decode_version, encode_json
+from protocols.mdm.codec import BY_NAME, decode_json, decode_version, encode_json
 from protocols.mdm.errors import CREDENTIALS_NEEDED
 from protocols.mdm.messages import MAX_BODY
 from protocols.mdm.problems import NO_STORE, internal_problem, problem, refusal_problem, server_problem
@@ -42,9 +43,9 @@ class MDMEndpoint:
         wsdl: Callable[[str], bytes],
         openapi: Callable[[str], bytes],
         public_https: str,
-        challenge: bytes,
+        challenge: tuple[bytes, bytes],
     ) -> None:
-        """``wsdl`` and ``openapi`` give the documents of the service at a URL; ``challenge`` is a WWW-Authenticate."""
+        """``wsdl`` and ``openapi`` give the documents of the service at a URL; ``challenge`` asks for a password."""
         self._service = service
         self._soap = soap
         self._wsdl_of = wsdl

@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet.defer import DeferredList
 from twisted.logger import Logger
 
+from cspd.authentication.basic import basic_challenge
 from cspd.authentication.several import FirstOf
 from cspd.authority.client_keys import ClientKeys
 from cspd.digital_ids.service import DigitalIDs
@@ -40,7 +41,7 @@ def build(configuration: MDMConfig, services: Services) -> ProtocolService:
     key_pool = _pool("mdm-keys", _KEY_THREADS, services, limit=_KEYS_WAITING)
     call_pool = _pool("mdm-soap", configuration.soap_threads, services, limit=_CALLS_WAITING)
     service = _service(configuration, services, services.digital_ids, key_pool)
-    challenge = f'Basic realm="{configuration.realm}", charset="UTF-8"'.encode("ascii")
+    challenge = basic_challenge(configuration.realm)
     application = build_application(service.answer, ReactorCalls(services.reactor, configuration.soap_timeout))
     endpoint = MDMEndpoint(
         service,

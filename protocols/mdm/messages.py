@@ -335,14 +335,6 @@ class Caller:
     request_id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """A user name and a password, as somebody sent them."""
-
-    user: str
-    password: str = field(repr=False)
-
-
 Order = CreateChallenge | IssuePKCS12 | IssueCertificate
 
 

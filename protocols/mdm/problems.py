@@ -29,8 +29,8 @@ def problem(
     return Response(status, body.encode(), ((b"content-type", b"application/problem+json"), NO_STORE, *headers))
 
 
-def refusal_problem(refusal: Refused, *, request_id: str, challenge: bytes) -> Response:
-    """The answer that tells of a refusal; ``challenge`` is the WWW-Authenticate of a 401."""
+def refusal_problem(refusal: Refused, *, request_id: str, challenge: tuple[bytes, bytes]) -> Response:
+    """The answer that tells of a refusal; ``challenge`` is the header of a 401 that asks for a password."""
     status = answer_to(refusal).status
     return problem(
         status,
@@ -41,11 +41,13 @@ def refusal_problem(refusal: Refused, *, request_id: str, challenge: bytes) -> R
     )
 
 
-def refusal_headers(refusal: Refused, status: int, *, challenge: bytes) -> tuple[tuple[bytes, bytes], ...]:
+def refusal_headers(
+    refusal: Refused, status: int, *, challenge: tuple[bytes, bytes]
+) -> tuple[tuple[bytes, bytes], ...]:
     """What HTTP says beside it: what to authenticate with, when to come again."""
     headers: list[tuple[bytes, bytes]] = []
     if status == 401:
-        headers.append((b"www-authenticate", challenge))
+        headers.append(challenge)
     if isinstance(refusal, (Unavailable, LimitExceeded)) and refusal.retry_after is not None:
         headers.append((b"retry-after", b"%d" % max(1, round(refusal.retry_after.total_seconds()))))
     return tuple(headers)

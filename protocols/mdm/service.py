@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from cspd.audit.events import AuditEvent, AuditLog, Outcome
+from cspd.authentication.basic import Credentials
 from cspd.authentication.interfaces import PasswordCheck
 from cspd.authority.interfaces import Authorities
 from cspd.authority.profile_values import IssuanceMode
@@ -19,7 +20,6 @@ from protocols.mdm.messages import (
     CACertificates,
     Caller,
     CreateChallenge,
-    Credentials,
     DigitalIDDescription,
     DigitalIDList,
     FindCertificates,

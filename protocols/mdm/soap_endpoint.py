@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.logger import Logger
 
+from cspd.authentication.basic import Credentials, decode_authorization
 from cspd.http.message import Request, Response
 from cspd.http.soap import (
     ENVIRON_KEY,
@@ -16,14 +17,14 @@ from cspd.http.soap import (
 )
 from cspd.http.wsgi import WSGIAdapter
 from cspd.refusals import Malformed, NotFound, Refused
-from protocols.mdm.codec import BY_NAME, decode_authorization, decode_version
+from protocols.mdm.codec import BY_NAME, decode_version
 from protocols.mdm.errors import (
     CREDENTIALS_NEEDED,
     INTERNAL,
     INTERNAL_REASON,
     answer_to,
 )
-from protocols.mdm.messages import Caller, Credentials
+from protocols.mdm.messages import Caller
 from protocols.mdm.problems import NO_STORE, refusal_headers
 from protocols.mdm.service import MDMService
 from protocols.mdm.soap_application import CALL_KEY, Call
@@ -37,8 +38,8 @@ class SOAPEndpoint:
 
     _log = Logger()
 
-    def __init__(self, service: MDMService, adapter: WSGIAdapter, *, challenge: bytes) -> None:
-        """``challenge`` is the WWW-Authenticate of a 401."""
+    def __init__(self, service: MDMService, adapter: WSGIAdapter, *, challenge: tuple[bytes, bytes]) -> None:
+        """``challenge`` is the header of a 401 that asks for a password."""
         self._service = service
         self._adapter = adapter
         self._challenge = challenge

@@ -16,7 +16,6 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic.alias_generators import to_camel
 from spyne import Array, Boolean, ByteArray, ComplexModel, DateTime, Integer, Unicode
-from spyne import Enum as EnumType
 
 from cspd.refusals import Malformed
 
@@ -84,7 +83,9 @@ class SOAPTypes:
             return self.of_message(annotation)  # type: ignore[arg-type]  # a class, not an instance
         if issubclass(annotation, Enum):
             if annotation not in self._made:
-                self._made[annotation] = EnumType(*[each.value for each in annotation], type_name=annotation.__name__)
+                self._made[annotation] = Unicode(
+                    values=[each.value for each in annotation], type_name=annotation.__name__
+                )
             return self._made[annotation]
         return _PRIMITIVES[annotation]
 

@@ -25,4 +25,4 @@ def _with_challenge(made: dict[str, Any]) -> dict[str, Any]:
 
 
 scep.add_command(ra)
-scep.add_command(commands_for(PURPOSE, "challenge", shown=_with_challenge))
+scep.add_command(commands_for(PURPOSE, "challenge", with_names=True, shown=_with_challenge))

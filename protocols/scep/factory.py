@@ -69,9 +69,12 @@ def build(configuration: SCEPConfig, services: Services) -> ProtocolService:
         registration_authorities.start()
         intune.start()
 
+    async def drain() -> None:
+        await assembled.service.drain()  # what is being issued still asks Intune
+        await intune.stop()
+
     def stop() -> Any:
-        running = Deferred.fromCoroutine(assembled.service.drain())
-        return DeferredList([running, passwords.stop(), registration_authorities.stop(), intune.stop()])
+        return DeferredList([Deferred.fromCoroutine(drain()), passwords.stop(), registration_authorities.stop()])
 
     return ProtocolService(
         routes=(*endpoint.routes(), *handing_out),

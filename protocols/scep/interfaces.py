@@ -38,10 +38,8 @@ class Terms:
     """A certificate is revoked as superseded once its successor is issued (R-CEG-067)."""
     gives_crls: bool = True
     """GetCRL is answered."""
-    gives_next_ca: bool = True
-    """GetNextCACert is answered, when there is one."""
     next_ca: CAReference | None = None
-    """The CA that follows, whose certificates GetNextCACert gives."""
+    """The CA that follows, whose certificates GetNextCACert gives; None does not answer it."""
     approval: bool = False
     """Each request waits for somebody's approval."""
     approval_lifetime: timedelta = timedelta(days=7)

@@ -39,7 +39,7 @@ from protocols.scep.enrollment import Enrollment
 from protocols.scep.envelope import answer_recipient, open_envelope, seal_envelope
 from protocols.scep.errors import PKIMessageRefused, fail_info
 from protocols.scep.exchanges import Address, Exchange
-from protocols.scep.interfaces import Place, RegistrationAuthorities, RegistrationAuthority, Terms
+from protocols.scep.interfaces import Place, RegistrationAuthorities, RegistrationAuthority
 from protocols.scep.limits import Limits
 from protocols.scep.message_data import decode_message_data, encode_message_data
 from protocols.scep.messages import (
@@ -104,7 +104,7 @@ class SCEPService:
     async def capabilities(self, place: Place) -> bytes:
         """The answer to GetCACaps; raises NotFound for a CA that nobody speaks for, and Unavailable."""
         await self._registration_authorities.of(place.terms.ca)
-        return encode_capabilities(capabilities_of(place.terms.policy, has_next_ca=_has_next_ca(place.terms)))
+        return encode_capabilities(capabilities_of(place.terms.policy, has_next_ca=place.terms.next_ca is not None))
 
     async def ca_certificates(self, place: Place) -> tuple[str, bytes]:
         """Media type and body of the answer to GetCACert; raises NotFound and Unavailable."""
@@ -115,7 +115,7 @@ class SCEPService:
         """Media type and body of the answer to GetNextCACert (RFC 8894, 4.7); raises NotFound where none follows."""
         terms = place.terms
         registration_authority = await self._registration_authorities.of(terms.ca)
-        if not _has_next_ca(terms) or terms.next_ca is None:
+        if terms.next_ca is None:
             raise NotFound("no CA follows this one")
         following = await self._authorities.get(terms.next_ca)
         if following.certificate_der is None:
@@ -242,10 +242,6 @@ class _PlacePasswords:
         """See :class:`protocols.scep.decryption.PasswordDecryption`."""
         passwords = await self._place.authorizer.passwords(self._place.terms)
         return await SharedPasswords(passwords, self._in_thread).unwrap(recipient)
-
-
-def _has_next_ca(terms: Terms) -> bool:
-    return terms.gives_next_ca and terms.next_ca is not None
 
 
 def _password_of(exchange: Exchange) -> str | None:

@@ -70,8 +70,10 @@ from protocols.scep.capabilities import decode_capabilities, encode_capabilities
 from protocols.scep.codec import decode as decode_pki_message
 from protocols.scep.message_data import decode_message_data, encode_message_data
 from protocols.scep.messages import MessageType
+from protocols.scep.one_time_challenges import read_challenge
 from protocols.scep.transport import decode_message_parameter
 from protocols.scep.verification import verify as verify_pki_message
+from protocols.scep.webhook import read_event
 
 AnyBytes = Callable[[bytes], None]
 
@@ -267,7 +269,7 @@ def cmp_everything(data: bytes) -> None:
 
 
 def scep_everything(data: bytes) -> None:
-    """A pkiMessage with its signature, and what can be in an envelope, in an answer or in a query."""
+    """A pkiMessage with its signature, what can be in an envelope, an answer or a query, challenges and webhooks."""
     with suppress(scep_errors.DecodeError):
         received = decode_pki_message(data)
         with suppress(scep_errors.PKIMessageRefused):
@@ -279,6 +281,11 @@ def scep_everything(data: bytes) -> None:
             assert decode_message_data(message_type, encode_message_data(content)) == content
     with suppress(scep_errors.DecodeError):
         decode_message_parameter(data.decode("latin-1"))
+    with suppress(Malformed):
+        assert read_event(data).isprintable()
+    challenge = read_challenge(data.decode("latin-1"))
+    if challenge is not None:
+        assert f"{challenge.reference}{challenge.code}" == data.decode("latin-1").replace(":", "", 1)
     assert decode_capabilities(encode_capabilities(decode_capabilities(data))) == decode_capabilities(data)
 
 

@@ -1,4 +1,4 @@
-"""A domain of Active Directory on a loopback address of its own: one Samba process in a private folder, ended by its pid.
+"""A domain of Active Directory on a loopback address of its own: one Samba process in a private folder.
 
 Nothing of the machine is changed: the domain's names are known to the domain's own DNS and to its krb5.conf alone. The
 ports are those of Active Directory, on an address that nobody else uses; so it needs root.

@@ -58,7 +58,7 @@ class Filler:
         self.password = settings["password"]
 
     def dn_of(self, account):
-        wanted = "(sAMAccountName=%s)" % ldb.binary_encode(account)
+        wanted = f"(sAMAccountName={ldb.binary_encode(account)})"
         return str(self.sam.search(self.base, ldb.SCOPE_SUBTREE, wanted, attrs=[])[0].dn)
 
     def modify(self, dn, **attributes):
@@ -70,17 +70,20 @@ class Filler:
         self.sam.modify(message)
 
     def user(self, name, given="", surname="", *, control=NORMAL | NEVER_EXPIRES, mail=True, **attributes):
-        address = "%s@%s" % (name, self.domain) if mail else None
-        by_name = not given
+        address = f"{name}@{self.domain}" if mail else None
         self.sam.newuser(
             name,
             self.password,
-            useusernameascn=by_name,
+            useusernameascn=True,
             givenname=given or None,
             surname=surname or None,
             mailaddress=address,
         )
-        attributes.setdefault("userPrincipalName", "%s@%s" % (name, self.domain))
+        if given:
+            called = ldb.Dn(self.sam, self.dn_of(name))
+            called.set_component(0, "CN", f"{given} {surname}")  # newuser does not escape
+            self.sam.rename(self.dn_of(name), called)
+        attributes.setdefault("userPrincipalName", f"{name}@{self.domain}")
         self.modify(self.dn_of(name), userAccountControl=str(control), **attributes)
 
     def people(self):
@@ -88,7 +91,7 @@ class Filler:
         self.user("bob", "Bob", "Brown")
         self.user("dave", "Dave", "Dunn", userPrincipalName="dave.dunn@corp.example")
         self.user("disabled", control=NORMAL | NEVER_EXPIRES | DISABLED)
-        self.user("expired", accountExpires=str(unix2nttime(int(time.time()) - 86400)))
+        self.user("expired", accountExpires=str(unix2nttime(int(time.time()) - 86400)))  # noqa: TID251  # Samba looks at the real time
         self.user("nomail", mail=False)
         self.user("uml", "J\u00f6rg", "M\u00fcller, X")
         self.user("svc-ldap")
@@ -100,7 +103,7 @@ class Filler:
             lockoutDuration=str(-36000000000),
             lockOutObservationWindow=str(-36000000000),
         )
-        self.modify(self.dn_of("locked"), lockoutTime=str(unix2nttime(int(time.time()))), badPwdCount="5")
+        self.modify(self.dn_of("locked"), lockoutTime=str(unix2nttime(int(time.time()))), badPwdCount="5")  # noqa: TID251  # Samba looks at the real time
         self.modify("CN=Partitions,CN=Configuration," + self.base, uPNSuffixes="corp.example")
 
     def services(self):
@@ -111,10 +114,10 @@ class Filler:
         ):
             self.user(name, servicePrincipalName=[service], msDS__SupportedEncryptionTypes=str(encryption))
         # What the missing samba_spnupdate would add: for SASL binds to LDAP and the global catalog.
-        controller = "CN=%s,OU=Domain Controllers,%s" % (self.settings["host"].upper(), self.base)
-        fqdn = "%s.%s" % (self.settings["host"], self.domain)
+        controller = "CN={},OU=Domain Controllers,{}".format(self.settings["host"].upper(), self.base)
+        fqdn = "{}.{}".format(self.settings["host"], self.domain)
         message = ldb.Message(ldb.Dn(self.sam, controller))
-        names = ["ldap/" + fqdn, "ldap/%s/%s" % (fqdn, self.domain), "GC/%s/%s" % (fqdn, self.domain)]
+        names = ["ldap/" + fqdn, f"ldap/{fqdn}/{self.domain}", f"GC/{fqdn}/{self.domain}"]
         message["servicePrincipalName"] = ldb.MessageElement(names, ldb.FLAG_MOD_ADD, "servicePrincipalName")
         self.sam.modify(message, ["permissive_modify:1"])
 
@@ -147,8 +150,8 @@ class Filler:
     def grant(self, dn, sid):
         """Let a group enroll; everybody else may read."""
         own = self.sam.get_domain_sid()
-        rights = "".join("(OA;;CR;%s;;%s)" % (right, sid) for right in (ENROLL, AUTO_ENROLL)) if sid else ""
-        sddl = "O:%s-519G:%s-519D:(A;;LCRPLORC;;;AU)%s" % (own, own, rights)
+        rights = "".join(f"(OA;;CR;{right};;{sid})" for right in (ENROLL, AUTO_ENROLL)) if sid else ""
+        sddl = f"O:{own}-519G:{own}-519D:(A;;LCRPLORC;;;AU){rights}"
         descriptor = security.descriptor.from_sddl(sddl, security.dom_sid(own))
         self.modify(dn, nTSecurityDescriptor=ndr_pack(descriptor))
 
@@ -161,7 +164,7 @@ class Filler:
         group = str(self.sam.schema_format_value("objectSid", found[0]["objectSid"][0]).decode())
         who = {"everybody": "AU", "group": group, "nobody": ""}
         for number, (name, version, flags, name_flags, usages, key_usage, enrollers) in enumerate(TEMPLATES, 1):
-            dn = "CN=%s,CN=Certificate Templates,%s" % (name, services)
+            dn = f"CN={name},CN=Certificate Templates,{services}"
             self.sam.add(
                 {
                     "dn": dn,
@@ -171,7 +174,7 @@ class Filler:
                     "revision": "100",
                     "msPKI-Template-Schema-Version": str(version),
                     "msPKI-Template-Minor-Revision": "2",
-                    "msPKI-Cert-Template-OID": "%s.%d" % (TEMPLATE_ARC, number),
+                    "msPKI-Cert-Template-OID": f"{TEMPLATE_ARC}.{number}",
                     "msPKI-Certificate-Name-Flag": str(name_flags - (1 << 32) if name_flags >> 31 else name_flags),
                     "msPKI-Enrollment-Flag": "0",
                     "msPKI-Private-Key-Flag": "16842752",
@@ -211,9 +214,9 @@ class Filler:
     def keytabs(self):
         realm = self.domain.upper()
         for file, principal in (
-            ("http.keytab", "HTTP/%s@%s" % (self.settings["service"], realm)),
-            ("other.keytab", "HTTP/other.%s@%s" % (self.domain, realm)),
-            ("rc4.keytab", "HTTP/rc4.%s@%s" % (self.domain, realm)),
+            ("http.keytab", "HTTP/{}@{}".format(self.settings["service"], realm)),
+            ("other.keytab", f"HTTP/other.{self.domain}@{realm}"),
+            ("rc4.keytab", f"HTTP/rc4.{self.domain}@{realm}"),
             ("ws1.keytab", "WS1$@" + realm),
             ("svc-cspd.keytab", "svc-cspd@" + realm),
         ):
@@ -225,8 +228,8 @@ class Filler:
         record = dnsp.DnssrvRpcRecord()
         record.wType, record.rank = dnsp.DNS_TYPE_A, dnsp.DNS_RANK_ZONE
         record.dwTtlSeconds, record.dwSerial, record.data = 300, 1, "127.0.0.1"
-        zone = "DC=%s,CN=MicrosoftDNS,DC=DomainDnsZones,%s" % (self.domain, self.base)
-        self.sam.add({"dn": "DC=%s,%s" % (host, zone), "objectClass": "dnsNode", "dnsRecord": ndr_pack(record)})
+        zone = f"DC={self.domain},CN=MicrosoftDNS,DC=DomainDnsZones,{self.base}"
+        self.sam.add({"dn": f"DC={host},{zone}", "objectClass": "dnsNode", "dnsRecord": ndr_pack(record)})
 
 
 def fill(folder, settings):
@@ -243,7 +246,7 @@ def trust(folder, other_folder):
     clear.password = list(secret.encode("utf-16-le"))
     clear.size = len(clear.password)
     information = drsblobs.AuthenticationInformation()
-    information.LastUpdateTime = unix2nttime(int(time.time()))
+    information.LastUpdateTime = unix2nttime(int(time.time()))  # noqa: TID251  # Samba looks at the real time
     information.AuthType, information.AuthInfo = lsa.TRUST_AUTH_TYPE_CLEAR, clear
     array = drsblobs.AuthenticationInformationArray()
     array.count, array.array = 1, [information]
@@ -253,7 +256,7 @@ def trust(folder, other_folder):
     domain, flat = other_parameters.get("realm").lower(), other_parameters.get("workgroup")
     own.add(
         {
-            "dn": "CN=%s,CN=System,%s" % (domain, base),
+            "dn": f"CN={domain},CN=System,{base}",
             "objectClass": "trustedDomain",
             "cn": domain,
             "flatName": flat,
@@ -269,7 +272,7 @@ def trust(folder, other_folder):
     )
     own.add(
         {
-            "dn": "CN=%s$,CN=Users,%s" % (flat, base),
+            "dn": f"CN={flat}$,CN=Users,{base}",
             "objectClass": "user",
             "sAMAccountName": flat + "$",
             "userAccountControl": str(0x820),

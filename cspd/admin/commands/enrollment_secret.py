@@ -13,6 +13,9 @@ import click
 
 from cspd.admin.invocation import Invocation
 
+_NAMES = click.Option(
+    ["--name", "names"], multiple=True, help="What the request may name, and nothing else; may be given several times."
+)
 _COLUMNS = ("reference", "purpose", "identity", "ca", "profile", "one_time", "state", "expires_at")
 _OPTIONS = (
     click.option("--ca", help="Only for this CA: ORGANIZATION~ID."),
@@ -68,11 +71,16 @@ def revoke(invocation: Invocation, reference: str) -> None:
 
 
 def commands_for(
-    protocol: str, name: str = "secret", *, shown: Callable[[dict[str, Any]], dict[str, Any]] = dict
+    protocol: str,
+    name: str = "secret",
+    *,
+    with_names: bool = False,
+    shown: Callable[[dict[str, Any]], dict[str, Any]] = dict,
 ) -> click.Group:
     """The group ``name`` of a protocol: ``create``, ``list`` and ``revoke`` of its own secrets.
 
-    ``shown`` makes of a new secret what is shown of it, this once.
+    ``with_names`` is for a protocol that checks the names of requests; ``shown`` makes of a new secret what is shown of
+    it, this once.
     """
 
     @click.group(name, help=f"Make and revoke {name}s of clients.")
@@ -87,6 +95,9 @@ def commands_for(
         """Make one for IDENTITY, and show it once."""
         invocation.output.record(shown(_create(invocation, protocol, identity, **options)))
 
+    if with_names:
+        create_one.params.append(_NAMES)
+
     @secret.command("list")
     @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
     @click.pass_obj
@@ -99,7 +110,13 @@ def commands_for(
 
 
 def _create(
-    invocation: Invocation, protocol: str, identity: str, *, reference: str | None, **options: Any
+    invocation: Invocation,
+    protocol: str,
+    identity: str,
+    *,
+    reference: str | None,
+    names: tuple[str, ...] = (),
+    **options: Any,
 ) -> dict[str, Any]:
     secret = None if reference is None else _given_secret()
     made: dict[str, Any] = invocation.run(
@@ -108,6 +125,7 @@ def _create(
         identity=identity,
         reference=reference,
         secret=secret,
+        names=list(names) or None,
         **options,
     )
     return made

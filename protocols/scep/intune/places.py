@@ -47,5 +47,4 @@ def _terms(configuration: IntuneConfig, profile: str) -> Terms:
         profile=profile,
         policy=AlgorithmPolicy(),
         gives_crls=False,
-        gives_next_ca=False,
     )

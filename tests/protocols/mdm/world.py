@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from lxml import etree
 
+from cspd.authentication.basic import basic_challenge
 from cspd.authentication.several import FirstOf
 from cspd.authentication.static import StaticUsers
 from cspd.authority.client_keys import ClientKeys
@@ -79,7 +80,7 @@ class World(Office):
             orders=orders,
             held=held,
         )
-        challenge = b'Basic realm="cspd MDM", charset="UTF-8"'
+        challenge = basic_challenge("cspd MDM")
         endpoint = MDMEndpoint(
             self.service,
             SOAPEndpoint(

@@ -77,7 +77,7 @@ class Office:
     ) -> RequestForCertificate:
         """What a device sends."""
         key = ec.generate_private_key(ec.SECP256R1())
-        csr_der = make_csr(key, subject or common_name("a.example"), names)
+        csr_der = make_csr(key, common_name("a.example") if subject is None else subject, names)
         return RequestForCertificate(
             message_type=MessageType.PKCS_REQ,
             transaction_id="t-1",

@@ -83,7 +83,7 @@ def test_where_crls_are_not_given_the_answer_is_badrequest(world: World) -> None
     class WithoutCRLs:
         async def find(self, tenant: str, *names: str) -> Place:
             return Place(
-                terms=Terms(ca=ISSUING, profile=PROFILE, gives_crls=False, gives_next_ca=False),
+                terms=Terms(ca=ISSUING, profile=PROFILE, gives_crls=False),
                 authorizer=world.authorizer,
             )
 

@@ -87,7 +87,17 @@ def test_reference_configuration_loads(tmp_path: Path) -> None:
     write_pem(tmp_path / "tsa-ca.pem", tsa.issuing.certificate)
     write_pem(tmp_path / "tsa-root.pem", tsa.root.certificate)
     configuration = load_configuration(tmp_path / "cspd.toml", environment={}, clock=FrozenClock())
-    assert sorted(configuration.protocols) == ["acme", "cmp", "est", "monitoring", "ocsp", "repository", "scep", "tsp"]
+    assert sorted(configuration.protocols) == [
+        "acme",
+        "cmp",
+        "est",
+        "mdm",
+        "monitoring",
+        "ocsp",
+        "repository",
+        "scep",
+        "tsp",
+    ]
     assert [warning.key for warning in configuration.warnings] == [("keys", "software")]
 
 
