@@ -1,9 +1,9 @@
-"""SCEP PKCSReq over kept-alive HTTP beside ``enroll()`` and beside its key operations (issue 5).
+"""SCEP PKCSReq over kept-alive HTTP beside ``enroll()`` and beside its RSA operations (issue 5).
 
 ``twistd cspd`` runs on core 0 with a registration authority of RSA-2048. ``wrk`` POSTs from core 1 PKCSReqs of devices
 with keys of RSA-2048, made beforehand, each a transaction of its own with the static challenge. In the same rounds, on
-core 0: ``enroll()`` alone, and what no server of SCEP can do without: to decrypt the key of the envelope and to sign the
-answer with the key of the registration authority. Run from the top folder:
+core 0: ``enroll()`` alone, and what no server of SCEP can do without: to decrypt the key of the envelope and to sign
+the answer with the key of the registration authority. Run from the top folder:
 ``python -m bench.scep [--seconds 3] [--rounds 3]``.
 
 Goal: 70 % of the rate that these operations and ``enroll()`` one after the other allow, which is what one core can do.
