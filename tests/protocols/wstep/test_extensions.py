@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -30,7 +29,6 @@ def test_everything_that_a_certificate_gets() -> None:
         checked.requested(each.oid, each.value_der, critical=each.critical)
 
 
-@pytest.mark.requirement("R-CEGI-040")
 def test_the_template_by_its_identifier_or_its_name() -> None:
     given = {each.oid: each.value_der for each in extensions_for(ALICE, template(), csr())}
     expected = microsoft.encode_certificate_template("1.3.6.1.4.1.311.21.8.1.2.3", 100, 4)

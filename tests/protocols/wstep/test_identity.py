@@ -195,7 +195,6 @@ def test_hosts_of_a_zone_that_conf_leaves_to_its_requests() -> None:
             named(ALICE, SUPPLIED, CertificateNames(x509.Name([]), (x509.DNSName(host),)), rules=rules)
 
 
-@pytest.mark.requirement("R-CEGI-039")
 def test_a_renewal_may_keep_the_names_of_its_certificate() -> None:
     by = template(NameFlag.ENROLLEE_SUPPLIES_SUBJECT | NameFlag.OLD_CERT_SUPPLIES_SUBJECT_AND_ALT_NAME)
     old = CertificateNames(

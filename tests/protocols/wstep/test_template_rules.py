@@ -13,7 +13,6 @@ from protocols.wstep.template_rules import check_access, check_key, check_templa
 from tests.protocols.wstep.accounts import ALICE, MACHINE, SERVICE, STAFF, granted, template
 
 
-@pytest.mark.requirement("R-CEGI-037")
 @pytest.mark.parametrize(
     ("asking", "what"),
     [
@@ -71,7 +70,6 @@ def test_automatic_enrollment_is_another_right() -> None:
         check_access(ALICE, template(), [SERVICE], automatic=True)
 
 
-@pytest.mark.requirement("R-CEGI-036")
 def test_rsa_keys_have_the_templates_bits() -> None:
     key = rsa.generate_private_key(65537, 2048).public_key()
     check_key(key, template())

@@ -72,7 +72,6 @@ def test_names_and_their_accounts(windows: ActiveDirectory, name: str, account: 
     assert name_of(windows, name) == account
 
 
-@pytest.mark.requirement("R-CEG-145")
 def test_an_account_is_asked_for_and_logs_on_in_its_own_domain(windows: ActiveDirectory, world: World) -> None:
     name_of(windows, "chris@child.example.com")
     assert ("dc.child.example.com:389", Simple(CHRIS.dn, "right")) in world.dialled

@@ -34,7 +34,6 @@ def build(folder: Path = Path(), *, domain: dict[str, Any] | None = None, **sett
 
 
 @pytest.mark.requirement("R-CEG-131")
-@pytest.mark.requirement("R-CEG-132")
 def test_what_stands_in_conf_and_what_does_not() -> None:
     domain = ActiveDirectorySettings.model_validate({"domains": [DOMAIN]}).domains[0]
     assert (domain.name, domain.ldap, domain.global_catalog) == ("example.com", 389, 3268)

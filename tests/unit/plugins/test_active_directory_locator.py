@@ -70,7 +70,6 @@ def test_a_service_record_that_is_none() -> None:
         result_of(place.controllers("example.com", 636))
 
 
-@pytest.mark.requirement("R-CEG-132")
 def test_dns_that_does_not_answer_is_given_up() -> None:
     class Silent:
         async def lookup(self, name: str, type: int) -> tuple[bytes, ...]:
