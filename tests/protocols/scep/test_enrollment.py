@@ -108,8 +108,10 @@ def test_what_is_not_allowed_is_refused_with_badalg(world: World) -> None:
         world.device(cipher=ContentCipher.DES_EDE3_CBC),
         world.device(cipher=ContentCipher.DES_CBC),
     ):
-        info, _ = failure(world.answer(device, device.enrollment(world.csr())))
+        answer_der = world.send(device.enrollment(world.csr()))
+        info, _ = failure(device.read(answer_der))
         assert info is FailInfo.BAD_ALG
+        assert hash_of(decode(answer_der).signer_info.digest_algorithm).name == "sha256"
     assert world.certificate_count == 0
 
 
