@@ -120,7 +120,7 @@ def test_a_service_may_allow_what_others_do_not() -> None:
     world.enroll(world.device(cipher=ContentCipher.DES_EDE3_CBC), world.csr())
 
 
-@pytest.mark.requirement("R-CEG-066", "R-CEGI-095")
+@pytest.mark.requirement("R-CEG-066")
 def test_the_profile_of_the_path_decides_the_key_usage(world: World) -> None:
     device, csr_der = world.device(), world.csr()
     usages = [
