@@ -18,6 +18,7 @@ from protocols.cmp.central_keys import ServerMadeKeys
 from protocols.cmp.certificate_answers import CertificateAnswers
 from protocols.cmp.certificate_requests import CertificateRequests
 from protocols.cmp.certification import Certification, TransactionRules
+from protocols.cmp.challenges import Challenges
 from protocols.cmp.config import CMPConfig
 from protocols.cmp.confirmation import Confirmation
 from protocols.cmp.crl_updates import CRLUpdates
@@ -55,6 +56,7 @@ def assemble(configuration: CMPConfig, services: Services, *, macs: SigningPool,
     """
     rules = configuration.rules_by_name()
     mac_keys = MACKeys(macs, rules)
+    limits = Limits(message_octets=configuration.max_message_bytes, requests=configuration.max_requests)
     policies = Policies(configuration, services.authorities)
     encrypted_certificates = CertificatesForKeys(random_bytes=services.random.randbytes)
     unconfirmed = Unconfirmed(
@@ -95,6 +97,15 @@ def assemble(configuration: CMPConfig, services: Services, *, macs: SigningPool,
             secrets=services.enrollment_secrets,
             requests=requests,
             answers=answers,
+            challenges=Challenges(
+                clock=services.clock,
+                random_bytes=services.random.randbytes,
+                database=services.database,
+                authorities=services.authorities,
+                encrypted=encrypted_certificates,
+                limits=limits,
+                max_transactions=configuration.max_transactions,
+            ),
             unconfirmed=unconfirmed,
             rules=TransactionRules(lifetime=configuration.transaction_lifetime, limit=configuration.max_transactions),
         ),
@@ -123,7 +134,7 @@ def assemble(configuration: CMPConfig, services: Services, *, macs: SigningPool,
         ),
         policy_of=policies.policy_of,
         choose_profile=policies.choose_profile,
-        limits=Limits(message_octets=configuration.max_message_bytes, requests=configuration.max_requests),
+        limits=limits,
     )
     return Assembled(service=service, unconfirmed=unconfirmed)
 

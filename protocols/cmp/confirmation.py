@@ -71,7 +71,7 @@ class Confirmation:
         requests = transaction.requests
         if transaction.state is TransactionState.WAITING:
             requests = await self._unconfirmed.give_up(transaction, turn.requester)
-        elif transaction.state is not TransactionState.ISSUED:
+        elif transaction.state not in (TransactionState.ISSUED, TransactionState.CHALLENGED):
             return Answer(body=PKI_CONFIRM)
         await self._end(turn, transaction, tuple(replace(each, accepted=False) for each in requests))
         return Answer(body=PKI_CONFIRM)
@@ -115,8 +115,8 @@ def _check_state(transaction: Transaction) -> None:
             return
         case TransactionState.CONFIRMED:
             raise PKIMessageRejected(PKIFailureInfo.CERT_CONFIRMED, "the certificates are confirmed already")
-        case TransactionState.WAITING:
-            raise PKIMessageRejected(PKIFailureInfo.BAD_REQUEST, "there is nothing to confirm yet: poll")
+        case TransactionState.WAITING | TransactionState.CHALLENGED:
+            raise PKIMessageRejected(PKIFailureInfo.BAD_REQUEST, "there is nothing to confirm yet")
     raise PKIMessageRejected(PKIFailureInfo.CERT_REVOKED, "the certificates were not confirmed in time, or not wanted")
 
 

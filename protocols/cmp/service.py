@@ -256,6 +256,8 @@ class CMPService:
             return await self._certification.begin(turn, transaction)
         if transaction is None:
             return await self._begins[body_type](turn)
+        if body_type is BodyType.POPDECR:
+            return await self._certification.go_on(turn, transaction)
         if body_type is BodyType.POLL_REQ:
             return await self._polling.poll(turn, transaction)
         if is_repeated:

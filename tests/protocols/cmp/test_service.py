@@ -30,6 +30,7 @@ from protocols.cmp.messages import (
     NestedMessageContent,
     PKIBody,
     PKIConfirmContent,
+    POPODecKeyRespContent,
     RevDetails,
     RevReqContent,
     UnreadContent,
@@ -118,7 +119,7 @@ def test_the_recipient_may_be_the_ca_or_nobody(world: World) -> None:
     [
         (PKIBody(BodyType.PKI_CONF, PKIConfirmContent()), PKIFailureInfo.BAD_REQUEST),
         (PKIBody(BodyType.CRLANN, NULL), PKIFailureInfo.BAD_REQUEST),
-        (PKIBody(BodyType.POPDECR, NULL), PKIFailureInfo.BAD_REQUEST),
+        (PKIBody(BodyType.POPDECR, POPODecKeyRespContent((1,))), PKIFailureInfo.BAD_REQUEST),
         (PKIBody(BodyType.KRR, CertReqContent((signed_request(ec.derive_private_key(3, ec.SECP256R1())),))), None),
         (PKIBody(BodyType.GENP, GenMsgContent(())), PKIFailureInfo.BAD_REQUEST),
     ],
