@@ -194,9 +194,10 @@ def _check_signature_over(csr: x509.CertificateSigningRequest, signed_der: bytes
     request = Cursor.over(csr.public_bytes(Encoding.DER)).enter(tlv.SEQUENCE)
     request.element()
     try:
+        # The library does not look into the parameters of an algorithm that it does not know.
         algorithm = read_algorithm(request.element())
         verify_signature(csr.public_key(), algorithm, csr.signature, signed_der, allow_sha1=True)
-    except SignatureError as error:
+    except (SignatureError, tlv.DERError) as error:
         raise CSRSignatureError(f"the request is not signed by the key it names: {error}") from error
 
 
