@@ -25,6 +25,7 @@ from protocols.cmp.crl_updates import CRLUpdates
 from protocols.cmp.cross_certification import CrossCertificationService
 from protocols.cmp.encrypted_certificates import CertificatesForKeys
 from protocols.cmp.general_messages import GeneralMessagesService
+from protocols.cmp.key_generation_authorities import KeyGenerationAuthorities
 from protocols.cmp.limits import Limits
 from protocols.cmp.mac_keys import MACKeys
 from protocols.cmp.policies import Policies
@@ -49,7 +50,14 @@ class Assembled:
     unconfirmed: Unconfirmed
 
 
-def assemble(configuration: CMPConfig, services: Services, *, macs: SigningPool, keys: SigningPool) -> Assembled:
+def assemble(
+    configuration: CMPConfig,
+    services: Services,
+    *,
+    macs: SigningPool,
+    keys: SigningPool,
+    key_generation_authorities: KeyGenerationAuthorities,
+) -> Assembled:
     """The service of ``[protocols.cmp]``; ``macs`` runs derivations of keys of MACs, ``keys`` makes keys for clients.
 
     Raises NotFound for trust anchors that cannot be read.
@@ -78,7 +86,10 @@ def assemble(configuration: CMPConfig, services: Services, *, macs: SigningPool,
         certificates=services.certificates,
         possession=Possession(encrypted_certificates=encrypted_certificates, derive=mac_keys.derive),
         central_keys=ServerMadeKeys(
-            authorities=services.authorities, profiles=services.profiles, client_keys=client_keys
+            authorities=services.authorities,
+            profiles=services.profiles,
+            client_keys=client_keys,
+            key_generation_authorities=key_generation_authorities,
         ),
         rules=rules,
         profiles=services.profiles,
