@@ -47,6 +47,7 @@ def services(values: Mapping[str, bytes]) -> Services:
         SimpleNamespace(
             clock=office.house.clock,
             random=Random(1),
+            database=office.house.database,
             authorities=office.house.authorities,
             audit=office.house.audit,
             enrollment_secrets=office.secrets,

@@ -11,6 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 
 from cspd.refusals import Conflict, Unavailable
 from cspd.x509.cms.content_encryption import ContentCipher
@@ -18,9 +20,11 @@ from cspd.x509.signatures import hash_of
 from protocols.scep.codec import decode
 from protocols.scep.decryption import SharedPasswords
 from protocols.scep.envelope import open_envelope
+from protocols.scep.exchanges import Address
 from protocols.scep.messages import CertsOnly, FailInfo, PKIMessage, PKIStatus
+from protocols.scep.transactions import endpoint_of
 from protocols.scep.transport import PKI_MESSAGE
-from tests.protocols.scep.world import OTHER_PROFILE, PASSWORD, PATH, World, header, rsa_key
+from tests.protocols.scep.world import OTHER_PROFILE, PASSWORD, PATH, PROFILE, World, header, rsa_key
 from tests.support.authorities import ISSUING
 from tests.support.scep_client import (
     EVERYTHING,
@@ -274,6 +278,26 @@ def test_a_request_whose_challenge_its_twin_has_used_up_gets_the_twins_certifica
         raise Conflict("the challenge is used up")
 
     world.authorizer.meanwhile = use_up
+    message, _ = world.answer(device, message_der)
+    assert message.pki_status is PKIStatus.SUCCESS
+    assert world.certificate_count == 1
+
+
+def test_a_device_that_left_finds_its_certificate_when_it_comes_again(world: World) -> None:
+    device = world.device()
+    message_der = device.enrollment(world.csr())
+    place = world.house.run(world.plain.find("demo", "demo~issuing", PROFILE))
+    address = Address(place=place, endpoint=endpoint_of("plain", "demo", "demo~issuing", PROFILE))
+    decided: Deferred[None] = Deferred()
+    world.authorizer.until = decided
+    leaving = Deferred.fromCoroutine(world.assembled.service.answer(message_der, address))
+    left: list[Failure] = []
+    leaving.addErrback(left.append)
+    leaving.cancel()
+    assert [failure.type for failure in left] == [CancelledError]
+    assert world.certificate_count == 0
+    decided.callback(None)
+    assert world.certificate_count == 1
     message, _ = world.answer(device, message_der)
     assert message.pki_status is PKIStatus.SUCCESS
     assert world.certificate_count == 1
