@@ -15,6 +15,7 @@ from cspd.authority.interfaces import CertificateStore
 from cspd.store.interfaces import Database
 from cspd.x509.signatures import SignatureError, hash_of
 from protocols.cmp import transaction_rows as rows
+from protocols.cmp.certificate_requests import P10CR_ID
 from protocols.cmp.errors import PKIMessageRejected
 from protocols.cmp.messages import BodyType, CertConfirmContent, CertStatus, PKIBody, PKIConfirmContent
 from protocols.cmp.status import PKIFailureInfo, PKIStatus
@@ -45,7 +46,7 @@ class Confirmation:
         content = turn.message.body.content
         assert isinstance(content, CertConfirmContent)
         _check_state(transaction)
-        statuses = {each.cert_req_id: each for each in content.statuses}
+        statuses = {_cert_req_id(each, transaction): each for each in content.statuses}
         if len(statuses) != len(content.statuses) or not set(statuses) <= {
             each.cert_req_id for each in transaction.issued
         }:
@@ -107,6 +108,11 @@ class Confirmation:
         certificate = x509.load_der_x509_certificate(record.certificate_der)
         expected = _digest(certificate, _hash_for(status, certificate))
         return True if hmac.compare_digest(status.cert_hash, expected) else None
+
+
+def _cert_req_id(status: CertStatus, transaction: Transaction) -> int:
+    """Which certificate is meant. After a p10cr openssl says -1, as the answer did, and Siemens' test suite 0."""
+    return P10CR_ID if transaction.body_type is BodyType.P10CR and status.cert_req_id == 0 else status.cert_req_id
 
 
 def _check_state(transaction: Transaction) -> None:

@@ -188,12 +188,15 @@ def check_recipient(header: PKIHeader, recipients_der: Container[bytes] | None) 
 
 
 def check_implicit_confirm(message: PKIMessage) -> None:
-    """implicitConfirm is NULL, and asked for with a request for certificates only."""
+    """implicitConfirm is NULL, without confirmWaitTime, and asked for with a request for certificates only."""
+    asked = {info.info_type for info in message.header.general_info}
+    if {info_types.IMPLICIT_CONFIRM, info_types.CONFIRM_WAIT_TIME} <= asked:
+        raise PKIMessageRejected(PKIFailureInfo.BAD_REQUEST, "implicitConfirm and confirmWaitTime exclude each other")
     for info in message.header.general_info:
         if info.info_type != info_types.IMPLICIT_CONFIRM:
             continue
         if info.info_value_der != tlv.NULL:
-            raise PKIMessageRejected(PKIFailureInfo.BAD_DATA_FORMAT, "the value of implicitConfirm is NULL")
+            raise PKIMessageRejected(PKIFailureInfo.BAD_REQUEST, "the value of implicitConfirm is NULL")
         if message.body.type not in _MAY_ASK_IMPLICIT_CONFIRM:
             raise PKIMessageRejected(PKIFailureInfo.BAD_REQUEST, "implicitConfirm goes with requests for certificates")
 

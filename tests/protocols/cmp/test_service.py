@@ -93,7 +93,13 @@ BROKEN_HEADERS: dict[str, tuple[Callable[[World], dict[str, Any]], PKIFailureInf
     "a recipNonce": (lambda _: {"recip_nonce": b"n" * 16}, PKIFailureInfo.BAD_RECIPIENT_NONCE),
     "implicitConfirm that is not NULL": (
         lambda _: {"general_info": (InfoTypeAndValue(info_types.IMPLICIT_CONFIRM, tlv.integer(1)),)},
-        PKIFailureInfo.BAD_DATA_FORMAT,
+        PKIFailureInfo.BAD_REQUEST,
+    ),
+    "implicitConfirm and confirmWaitTime": (
+        lambda world: {
+            "general_info": (info_types.implicit_confirm(), info_types.confirm_wait_time(world.house.clock.now()))
+        },
+        PKIFailureInfo.BAD_REQUEST,
     ),
     "no such secret": (lambda _: {"sender_kid": b"NOBODY"}, PKIFailureInfo.BAD_MESSAGE_CHECK),
 }
