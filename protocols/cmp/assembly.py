@@ -28,6 +28,7 @@ from protocols.cmp.general_messages import GeneralMessagesService
 from protocols.cmp.key_generation_authorities import KeyGenerationAuthorities
 from protocols.cmp.limits import Limits
 from protocols.cmp.mac_keys import MACKeys
+from protocols.cmp.metrics import AnsweredMessages
 from protocols.cmp.policies import Policies
 from protocols.cmp.polling import Polling
 from protocols.cmp.possession import Possession
@@ -48,6 +49,7 @@ class Assembled:
 
     service: CMPService
     unconfirmed: Unconfirmed
+    answered: AnsweredMessages
 
 
 def assemble(
@@ -65,6 +67,7 @@ def assemble(
     rules = configuration.rules_by_name()
     mac_keys = MACKeys(macs, rules)
     limits = Limits(message_octets=configuration.max_message_bytes, requests=configuration.max_requests)
+    answered = AnsweredMessages()
     policies = Policies(configuration, services.authorities)
     encrypted_certificates = CertificatesForKeys(random_bytes=services.random.randbytes)
     unconfirmed = Unconfirmed(
@@ -145,9 +148,10 @@ def assemble(
         ),
         policy_of=policies.policy_of,
         choose_profile=policies.choose_profile,
+        answered=answered,
         limits=limits,
     )
-    return Assembled(service=service, unconfirmed=unconfirmed)
+    return Assembled(service=service, unconfirmed=unconfirmed, answered=answered)
 
 
 def _senders(

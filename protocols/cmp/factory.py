@@ -63,6 +63,7 @@ def build(configuration: CMPConfig, services: Services) -> ProtocolService:
         enrollment_urls=_enrollment_urls(configuration, services),
         operations=_operations(configuration, services),
         health=generation.authorities.health,
+        metrics=(assembled.answered,),
     )
 
 
