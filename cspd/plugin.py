@@ -30,6 +30,7 @@ from cspd.config.values import SecretReference
 from cspd.digital_ids.service import DigitalIDs
 from cspd.health import Health
 from cspd.http.message import Route
+from cspd.http.outbound.values import NoOutbound, Outbound
 from cspd.jobs.values import Job
 from cspd.keys.interfaces import Keys
 from cspd.monitoring.interfaces import Monitor
@@ -139,6 +140,8 @@ class Services:
     """Where the relative paths of conf files start."""
     secret: Callable[[SecretReference], bytes] = no_secrets
     """What a reference of conf stands for, read once by each configuration; raises ValueError, which says why not."""
+    outbound: Outbound = field(default_factory=NoOutbound)
+    """Sends requests to other people's HTTP servers, as ``[outbound]`` says."""
     digital_ids: DigitalIDs | None = None
     """What ``[digital_ids]`` describes; None without the section, or where it is switched off."""
     node: str = "node"

@@ -8,4 +8,5 @@ scep = ProtocolDeclaration(
     configuration="protocols.scep.config:SCEPConfig",
     factory="protocols.scep.factory:build",
     plain_http=True,
+    commands="protocols.scep.commands:scep",
 )

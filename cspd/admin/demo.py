@@ -55,6 +55,10 @@ SCEP_PROFILES = (
 )
 SCEP_CHALLENGE = "scep-challenge"
 """The id of the secret, and the file where the demonstration keeps it for commands."""
+MDM_DIGITAL_ID = "demo-device"
+MDM_PROFILE = "mdmws-p12-digital-signature-key-encipherment"
+MDM_USER = "demo"
+MDM_PASSWORD = "mdm-password"  # noqa: S105  # the id of the secret
 _CMP_LIFETIME = timedelta(days=3650)
 _CMP_TRIES = 1_000_000
 TSA_ISSUER = "demo"
@@ -97,6 +101,8 @@ def fill_demo(folder: Path, options: DemoOptions, *, user: str) -> None:
     scep_challenge = token_urlsafe(24)
     store.set(SCEP_CHALLENGE, scep_challenge.encode())
     write_private(folder / SCEP_CHALLENGE, f"{scep_challenge}\n".encode())
+    mdm_password = token_urlsafe(24)
+    store.set(MDM_PASSWORD, mdm_password.encode())
     if options.token is not None:
         store.set("token-pin", options.token.pin.encode())
     text = demo_configuration(options)
@@ -105,7 +111,14 @@ def fill_demo(folder: Path, options: DemoOptions, *, user: str) -> None:
     secrets = Secrets(folder=folder, store=store, environment={})
     with offline_core(root, state=state, secrets=secrets) as core:
         run(_make_pki(core, pki, options, cmp_secret, Requester(protocol="cspctl", identity=user)))
-    write_private(folder / "demo.toml", _demo_facts(options, est_password, cmp_secret.secret, scep_challenge).encode())
+    facts = _demo_facts(
+        options,
+        est_password=est_password,
+        cmp_secret=cmp_secret.secret,
+        scep_challenge=scep_challenge,
+        mdm_password=mdm_password,
+    )
+    write_private(folder / "demo.toml", facts.encode())
 
 
 async def _make_pki(core: Core, pki: Path, options: DemoOptions, cmp_secret: GivenSecret, requester: Requester) -> None:
@@ -215,7 +228,7 @@ protocols = ["cmp", "monitoring", "ocsp", "repository", "scep", "tsp"]
 
 [listeners.https]
 endpoint = "tcp:{options.https_port}:interface={interface}"
-protocols = ["acme", "cmp", "est", "ocsp", "repository", "scep", "tsp"]
+protocols = ["acme", "cmp", "est", "mdm", "ocsp", "repository", "scep", "tsp"]
 
 [listeners.https.tls]
 certificate = "pki/tls.pem"
@@ -235,6 +248,24 @@ single_label_names = ["localhost"]
 [[authentication.demo.users]]
 name = "{EST_USER}"
 password = {{ store = "{EST_PASSWORD}" }}
+
+[authentication.mdm]
+
+[[authentication.mdm.users]]
+name = "{MDM_USER}"
+password = {{ store = "{MDM_PASSWORD}" }}
+
+[digital_ids]
+token_lifetime = "1h"
+cleanup_schedule = "0 30 * * * *"
+allow_server_made_verification_keys = true
+
+[[digital_ids.configurations]]
+name = "{MDM_DIGITAL_ID}"
+ca = "{ISSUING}"
+profile = "{MDM_PROFILE}"
+parent_dn = "ou=Devices,o=cspd demo"
+rdn_format = "cn=<user> <device>"
 
 [protocols.cmp]
 profiles = ["{CMP_PROFILE}"]
@@ -257,6 +288,9 @@ id = "{EST_LABEL}"
 ca = "{ISSUING}"
 profile = "{EST_PROFILE}"
 
+[protocols.mdm]
+users = ["mdm"]
+
 [protocols.monitoring]
 
 [protocols.ocsp]
@@ -269,6 +303,9 @@ profiles = {json.dumps(SCEP_PROFILES)}
 [[protocols.scep.services]]
 ca = "{ISSUING}"
 challenge = {{ store = "{SCEP_CHALLENGE}" }}
+
+[[protocols.scep.registration_authorities]]
+ca = "{ISSUING}"
 
 # Not every machine has chrony: the demo takes the machine's clock as it is.
 [protocols.tsp.clock]
@@ -305,7 +342,9 @@ pin = {{ store = "token-pin" }}
 """
 
 
-def _demo_facts(options: DemoOptions, est_password: str, cmp_secret: str, scep_challenge: str) -> str:
+def _demo_facts(
+    options: DemoOptions, *, est_password: str, cmp_secret: str, scep_challenge: str, mdm_password: str
+) -> str:
     base = f"https://{options.hostname}:{options.https_port}"
     return f'''\
 # Made at random by `cspctl init --demo`; of this demonstration alone.
@@ -316,6 +355,9 @@ est = "{base}/.well-known/est/{EST_LABEL}"
 est_user = "{EST_USER}"
 cmp = "http://{options.hostname}:{options.http_port}/.well-known/cmp/p/{CMP_LABEL}"
 cmp_reference = "{CMP_REFERENCE}"
+mdm = "{base}/mdm/services/{TENANT}"
+mdm_user = "{MDM_USER}"
+mdm_digital_id = "{MDM_DIGITAL_ID}"
 scep = "http://{options.hostname}:{options.http_port}/scep/{TENANT}/{ISSUING}/{SCEP_PROFILES[0]}/"
 timestamps = "http://{options.hostname}:{options.http_port}/tsa/{TSA_ISSUER}"
 
@@ -323,6 +365,7 @@ timestamps = "http://{options.hostname}:{options.http_port}/tsa/{TSA_ISSUER}"
 est_password = "{est_password}"
 cmp_secret = "{cmp_secret}"
 scep_challenge = "{scep_challenge}"
+mdm_password = "{mdm_password}"
 '''
 
 

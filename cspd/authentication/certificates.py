@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from cspd.authentication.values import Identity
 from cspd.authority.interfaces import CertificateStore, Status
-from cspd.authority.values import CertificateRecord, CertificateState
+from cspd.authority.values import CertificateRecord, CertificateState, CertificateStatus
 from cspd.refusals import Malformed, NotFound, Unauthorized
 from cspd.x509.certificate_paths import UNREADABLE, PathError, find_path
 
@@ -118,8 +118,18 @@ class ClientCertificates:
             return None
         status = await self._status.status(record.authority_id, record.serial)
         if status is None or status.state is not CertificateState.GOOD:
-            raise Unauthorized("the client's certificate is revoked", detail=f"{record.subject}: {status}")
+            raise _revoked(record, status)
         return record
+
+
+def require_good(record: CertificateRecord) -> None:
+    """Raise Unauthorized unless a certificate of ours, just read from the store, is neither revoked nor held."""
+    if record.status.state is not CertificateState.GOOD:
+        raise _revoked(record, record.status)
+
+
+def _revoked(record: CertificateRecord, status: CertificateStatus | None) -> Unauthorized:
+    return Unauthorized("the client's certificate is revoked", detail=f"{record.subject}: {status}")
 
 
 def _check_usage(certificate: x509.Certificate, usage: x509.ObjectIdentifier | None) -> None:

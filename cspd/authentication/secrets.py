@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from base64 import b32encode
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -90,6 +90,8 @@ class EnrollmentSecret:
     created_by: str
     created_at: datetime
     expires_at: datetime
+    names: tuple[str, ...] | None = None
+    """What requests may name; None for anything."""
     used_at: datetime | None = None
     revoked_at: datetime | None = None
 
@@ -102,10 +104,17 @@ class EnrollmentSecret:
             return "locked"
         return "used" if self.one_time and self.used_at is not None else "usable"
 
-    def require(self, ca: CAReference, profile: str) -> None:
-        """Raise Forbidden unless the secret is for this CA and profile."""
+    def require(self, ca: CAReference, profile: str, names: Collection[str] = ()) -> None:
+        """Raise Forbidden unless the secret is for this CA and profile, and for all ``names`` of the request.
+
+        A protocol that does not give them takes no secret that is for certain names; upper and lower case are one.
+        """
         if self.ca not in (None, str(ca)) or self.profile not in (None, profile):
             raise Forbidden("the secret is for another CA or profile", code="secret-elsewhere")
+        if self.names is not None:
+            allowed = {name.casefold() for name in self.names}
+            if not names or not allowed.issuperset(name.casefold() for name in names):
+                raise Forbidden("the secret is for a request with other names", code="secret-elsewhere")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +131,10 @@ class FoundSecret:
 
     terms: EnrollmentSecret
     secret: bytes = field(repr=False)
+
+
+KeptSecret = Row[Any]
+"""A secret as the store has it: usable or not, and encrypted."""
 
 
 class EnrollmentSecrets:
@@ -146,6 +159,7 @@ class EnrollmentSecrets:
         by: Requester,
         ca: CAReference | None = None,
         profile: str | None = None,
+        names: Sequence[str] | None = None,
         one_time: bool = True,
         tries: int = DEFAULT_TRIES,
         given: GivenSecret | None = None,
@@ -170,6 +184,7 @@ class EnrollmentSecrets:
             identity=identity,
             ca=None if ca is None else str(ca),
             profile=profile,
+            names=None if names is None else tuple(names),
             one_time=one_time,
             tries=tries,
             failures=0,
@@ -204,17 +219,21 @@ class EnrollmentSecrets:
         ``even_used`` finds a one-time secret that was used too: for a client that goes on with what it used it for, or
         asks for that again. It is not to be used again, and :meth:`use` and :meth:`use_for_request` see to that.
         """
-        row = await self._row(reference)
-        if row is None:
+        kept = await self._database.read(lambda connection: look_up(connection, reference))
+        return self.open(kept, purpose, even_used=even_used)
+
+    def open(self, kept: KeptSecret | None, purpose: str, *, even_used: bool = False) -> FoundSecret:
+        """As :meth:`find`, for who has looked it up himself, with other things."""
+        if kept is None:
             raise Unauthorized(NOT_PROVED)
-        terms = _terms(row)
+        terms = _terms(kept)
         counts = terms.state == "usable" or (even_used and terms.state == "used")
         if terms.purpose != purpose or not counts or terms.expires_at <= self._clock.now():
             raise Unauthorized(NOT_PROVED, detail=f"enrollment secret {terms.reference} is {terms.state}")
         if self._master_key is None:
             raise Unavailable("enrollment secrets cannot be read", detail="conf has no [keys.software]")
         try:
-            secret = self._master_key.open(row.encrypted_secret, _bound_to(terms))
+            secret = self._master_key.open(kept.encrypted_secret, _bound_to(terms))
         except (DamagedKey, WrongMasterKey) as error:
             raise Unavailable("enrollment secrets cannot be read", detail=str(error)) from error
         return FoundSecret(terms=terms, secret=secret)
@@ -311,13 +330,6 @@ class EnrollmentSecrets:
 
         return (Job(name="enrollment-secrets-expire", schedule="0 43 * * * *", run=expire),)
 
-    async def _row(self, reference: str) -> Row[Any] | None:
-        if len(reference) > MAX_REFERENCE or not reference.isascii() or "\0" in reference:
-            return None
-        return await self._database.read(
-            lambda connection: connection.execute(_FIND, {"of_reference": reference}).first()
-        )
-
     def _event(self, what: str, terms: EnrollmentSecret, actor: str, outcome: Outcome = Outcome.SUCCESS) -> AuditEvent:
         fields: dict[str, str | int | bool | None] = {
             "reference": terms.reference,
@@ -325,15 +337,25 @@ class EnrollmentSecrets:
             "identity": terms.identity,
             "ca": terms.ca,
             "profile": terms.profile,
+            "names": None if terms.names is None else " ".join(terms.names),
         }
         return AuditEvent(event=f"enrollment-secret-{what}", actor=actor, outcome=outcome, fields=fields)
+
+
+def look_up(connection: Connection, reference: str) -> KeptSecret | None:
+    """What is kept under that reference, which may be any text; for :meth:`EnrollmentSecrets.open`."""
+    if len(reference) > MAX_REFERENCE or not reference.isascii() or "\0" in reference:
+        return None
+    return connection.execute(_FIND, {"of_reference": reference}).first()
 
 
 _COLUMNS = tuple(EnrollmentSecret.__dataclass_fields__)
 
 
 def _terms(row: Row[Any]) -> EnrollmentSecret:
-    return EnrollmentSecret(**{name: getattr(row, name) for name in _COLUMNS})
+    values = {name: getattr(row, name) for name in _COLUMNS}
+    names = values.pop("names")
+    return EnrollmentSecret(names=None if names is None else tuple(names), **values)
 
 
 def _count_usable(connection: Connection, like: EnrollmentSecret) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sqlalchemy import Connection, Row, Select, bindparam, func, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, tuple_, update
 
 from cspd.authority.values import (
     AuthorityState,
@@ -26,6 +26,14 @@ from cspd.store.tables import authorities, certificates
 
 MAX_PAGE = 1000
 
+# Built once: to build such a statement costs as much as to run it.
+_BY_SERIAL = select(certificates).where(
+    certificates.c.authority_id == bindparam("of_authority"), certificates.c.serial == bindparam("of_serial")
+)
+_BY_DER = select(certificates).where(
+    certificates.c.public_key_sha256 == bindparam("of_key"),  # what the index knows
+    certificates.c.certificate_der == bindparam("of_der"),
+)
 _INSERT = insert(certificates)
 # One statement: a look of its own at the CA's row would cost seven times as much.
 _INSERT_IF_ACTIVE = (
@@ -66,22 +74,18 @@ class Certificates:
 
     async def find(self, authority_id: str, serial: int) -> CertificateRecord:
         """One certificate; raises NotFound."""
-        return await self._one(
-            select(certificates).where(certificates.c.authority_id == authority_id, certificates.c.serial == serial)
-        )
+        of = {"of_authority": authority_id, "of_serial": serial}
+        row = await self._database.read(lambda connection: connection.execute(_BY_SERIAL, of).first())
+        if row is None:
+            raise NotFound("no such certificate")
+        return _record(row)
 
     async def find_by_der(self, certificate_der: bytes) -> CertificateRecord:
         """The stored certificate with exactly these bytes; raises NotFound (RFC 8555, 7.6)."""
-        try:
-            public_key_sha256 = digest_of_public_key(x509.load_der_x509_certificate(certificate_der))
-        except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):  # a version or key that we never certify
-            raise NotFound("no such certificate") from None
-        return await self._one(
-            select(certificates).where(
-                certificates.c.public_key_sha256 == public_key_sha256,  # what the index knows
-                certificates.c.certificate_der == certificate_der,
-            )
-        )
+        record = await self._database.read(lambda connection: find_certificate(connection, certificate_der))
+        if record is None:
+            raise NotFound("no such certificate")
+        return record
 
     async def list(
         self,
@@ -136,11 +140,15 @@ class Certificates:
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return {CertificateState(state): count for state, count in rows}
 
-    async def _one(self, query: Select[Any]) -> CertificateRecord:
-        row = await self._database.read(lambda connection: connection.execute(query).first())
-        if row is None:
-            raise NotFound("no such certificate")
-        return _record(row)
+
+def find_certificate(connection: Connection, certificate_der: bytes) -> CertificateRecord | None:
+    """The stored certificate with exactly these bytes, which may be anything."""
+    try:
+        public_key_sha256 = digest_of_public_key(x509.load_der_x509_certificate(certificate_der))
+    except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):  # a version or key that we never certify
+        return None
+    row = connection.execute(_BY_DER, {"of_key": public_key_sha256, "of_der": certificate_der}).first()
+    return None if row is None else _record(row)
 
 
 def digest_of_public_key(certificate: x509.Certificate) -> str:

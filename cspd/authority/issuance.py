@@ -79,6 +79,7 @@ class _Prepared:
     period: Period
     extensions: tuple[x509.Extension[x509.ExtensionType], ...]
     dropped: tuple[str, ...]
+    names_as_asked: bool
 
 
 class IssuancePipeline:
@@ -161,6 +162,9 @@ class IssuancePipeline:
             period=period,
             extensions=extensions.granted,
             dropped=extensions.dropped,
+            names_as_asked=(
+                names.subject == asked.subject and set(names.subject_alt_names) == set(asked.subject_alt_names)
+            ),
         )
 
     async def _signer(self, request: EnrollmentRequest, now: datetime) -> SigningAuthority:
@@ -250,6 +254,7 @@ class IssuancePipeline:
             serial=serial,
             not_before=record.not_before,
             not_after=record.not_after,
+            names_as_asked=prepared.names_as_asked,
         )
 
     def _record(self, prepared: _Prepared, serial: int) -> CertificateRecord:

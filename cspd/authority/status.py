@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from datetime import timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from cspd.authority.change_feed import BATCH, SequenceFollower, last_sequence, read_changes, status_of
 from cspd.authority.polling import Polling, Timers
@@ -122,9 +122,11 @@ class StatusService:
         return len(changes)
 
 
+_STATUS = select(certificates.c.state, certificates.c.revoked_at, certificates.c.revocation_reason).where(
+    certificates.c.authority_id == bindparam("of_authority"), certificates.c.serial == bindparam("of_serial")
+)
+
+
 def _read_status(connection: Connection, authority_id: str, serial: int) -> CertificateStatus | None:
-    query = select(certificates.c.state, certificates.c.revoked_at, certificates.c.revocation_reason).where(
-        certificates.c.authority_id == authority_id, certificates.c.serial == serial
-    )
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_STATUS, {"of_authority": authority_id, "of_serial": serial}).one_or_none()
     return None if row is None else status_of(row.state, row.revoked_at, row.revocation_reason)

@@ -142,6 +142,8 @@ class Issued:
     serial: int
     not_before: datetime
     not_after: datetime
+    names_as_asked: bool | None = None
+    """Whether subject and subjectAltName are those of the request; None where that was not looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,13 +16,14 @@ from sqlalchemy import make_url
 
 from cspd.config.configuration import EnabledProtocol
 from cspd.config.files import Tree
-from cspd.config.inspection import Inspected, Inspection
+from cspd.config.inspection import Inspected, InspectedWithSecrets, Inspection
 from cspd.config.problems import KeyPath, Problem
 from cspd.config.secrets import Secrets, SecretUnavailable, looser_than
 from cspd.config.sentences import nearest_name
-from cspd.config.values import SecretReference
+from cspd.config.values import SecretReference, Section
 from cspd.http.config import ListenerConfig, TLSConfig
 from cspd.http.hostnames import names_of, unmatched
+from cspd.http.outbound.client import read_trust
 from cspd.http.tls import ServerTLS, TLSProblems, load_credentials
 from cspd.plugin import ProtocolDeclaration
 from cspd.x509.certificate_paths import UNREADABLE
@@ -92,14 +93,19 @@ def _inspect_protocols(draft: Draft, findings: Findings) -> list[tuple[str, Prob
     """Add what protocols find in their sections; gives what production refuses unless it is allowed."""
     insecurities: list[tuple[str, Problem]] = []
     for name, protocol in draft.protocols.items():
-        if not isinstance(protocol.settings, Inspected):
-            continue
-        inspection = protocol.settings.inspect(draft.folder, draft.now)
-        findings.problems += [_at_home(draft, name, each) for each in inspection.problems]
-        findings.warnings += [_at_home(draft, name, each) for each in inspection.warnings]
-        insecurities += [(insecure, _at_home(draft, name, each)) for insecure, each in inspection.insecurities]
-        findings.warnings += _strangers_to_tls(draft, name, inspection)
+        for inspection in _inspections(draft, protocol.settings):
+            findings.problems += [_at_home(draft, name, each) for each in inspection.problems]
+            findings.warnings += [_at_home(draft, name, each) for each in inspection.warnings]
+            insecurities += [(insecure, _at_home(draft, name, each)) for insecure, each in inspection.insecurities]
+            findings.warnings += _strangers_to_tls(draft, name, inspection)
     return insecurities
+
+
+def _inspections(draft: Draft, settings: Section) -> Iterator[Inspection]:
+    if isinstance(settings, Inspected):
+        yield settings.inspect(draft.folder, draft.now)
+    if isinstance(settings, InspectedWithSecrets):
+        yield settings.inspect_secrets(draft.folder, draft.now, draft.secrets.resolve)
 
 
 def _strangers_to_tls(draft: Draft, name: str, inspection: Inspection) -> Iterator[Problem]:
@@ -199,6 +205,15 @@ def _tls_files(draft: Draft) -> Iterator[Problem]:
             for problem in error.problems:
                 key = _tls_key(tls, problem.file, draft.folder)
                 yield draft.tree.problem(("listeners", name, "tls", key), str(problem))
+
+
+def _outbound_trust(draft: Draft) -> Iterator[Problem]:
+    outbound = draft.sections.get("outbound")
+    if outbound is not None and outbound.ca_file is not None:
+        try:
+            read_trust(draft.folder / outbound.ca_file)
+        except ValueError as error:
+            yield draft.tree.problem(("outbound", "ca_file"), str(error), "Name a PEM file of CA certificates")
 
 
 def _tls_key(tls: TLSConfig, file: str, folder: Path) -> str:
@@ -393,6 +408,7 @@ _PROBLEMS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     _protocols_without_listener,
     _same_endpoint_twice,
     _tls_files,
+    _outbound_trust,
     _secrets,
     _state_folder,
     _user_and_group,

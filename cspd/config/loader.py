@@ -15,6 +15,7 @@ from cspd.clock import Clock
 from cspd.config import checks
 from cspd.config.configuration import Configuration, EnabledProtocol
 from cspd.config.files import Tree, read_files
+from cspd.config.inspection import UsesProfiles
 from cspd.config.model import RootConfig, ServerConfig
 from cspd.config.problems import ConfigurationRefused, KeyPath, Problem
 from cspd.config.protocols import ProtocolUnavailable, find_declarations, load_object, why_missing
@@ -63,6 +64,8 @@ class _Loading:
             self.problems += [
                 tree.problem(each.key, each.what, each.remedy) for each in unknown_profiles(digital_ids, profiles)
             ]
+        if profiles:
+            self.problems += self._profiles_of_protocols(tree, protocols, profiles)
         server = sections.get("server")
         state = self.path.parent / (server.state if isinstance(server, ServerConfig) else "state")
         secrets = Secrets(
@@ -138,6 +141,14 @@ class _Loading:
             else:
                 if is_enabled:
                     yield name, EnabledProtocol(declaration=declaration, factory=factory, settings=settings)
+
+    def _profiles_of_protocols(
+        self, tree: Tree, protocols: Mapping[str, EnabledProtocol], profiles: Mapping[str, Profile]
+    ) -> Iterator[Problem]:
+        for name, protocol in protocols.items():
+            if isinstance(protocol.settings, UsesProfiles):
+                for each in protocol.settings.inspect_profiles(profiles):
+                    yield tree.problem(("protocols", name, *each.key), each.what, each.remedy)
 
     def _profiles(self, tree: Tree, sections: Mapping[str, Any]) -> Mapping[str, Profile]:
         profiles = sections.get("profiles")

@@ -16,6 +16,7 @@ from cspd.authentication.config import AuthenticationConfig, AuthenticationName
 from cspd.config.values import Duration, Section
 from cspd.digital_ids.config import DigitalIDsConfig
 from cspd.http.config import ListenerConfig
+from cspd.http.outbound.config import OutboundConfig
 from cspd.keys.config import KeysConfig
 from cspd.store.config import StoreConfig
 
@@ -158,6 +159,7 @@ class RootConfig(Section):
     tenants: TenantsConfig
     keys: KeysConfig
     store: StoreConfig = Field(default_factory=StoreConfig)
+    outbound: OutboundConfig = Field(default_factory=OutboundConfig)
     profiles: ProfilesConfig = Field(default_factory=ProfilesConfig)
     log: LogConfig = Field(default_factory=LogConfig)
     admin: AdminConfig = Field(default_factory=AdminConfig)

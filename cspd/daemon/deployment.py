@@ -19,6 +19,7 @@ from cspd.daemon.core import Core
 from cspd.digital_ids.assembly import build_digital_ids
 from cspd.digital_ids.service import DigitalIDs
 from cspd.http.message import Route
+from cspd.http.outbound.client import HTTPClient, build_client
 from cspd.jobs.cron import Cron, CronError
 from cspd.jobs.values import Job
 from cspd.plugin import EnrollmentURL, ProtocolService, PublicAddress, Services
@@ -200,10 +201,19 @@ def _services(configuration: Configuration, core: Core, password_checks: Mapping
         monitor=core.monitoring.monitor,
         folder=configuration.folder,
         secret=configuration.secrets.resolve,
+        outbound=_outbound(configuration, core),
         digital_ids=_digital_ids(configuration, core),
         node=server.node_name,
         demo=configuration.is_demo,
     )
+
+
+def _outbound(configuration: Configuration, core: Core) -> HTTPClient:
+    section, folder = configuration.root.outbound, configuration.folder
+    try:
+        return build_client(section, reactor=core.reactor, secret=configuration.secrets.resolve, folder=folder)
+    except ValueError as error:
+        raise ConfigurationRefused([Problem(what=str(error), key=("outbound",), file=configuration.path)]) from error
 
 
 def _digital_ids(configuration: Configuration, core: Core) -> DigitalIDs | None:

@@ -63,7 +63,7 @@ class Challenges:
         self._database = database
         self._audit = audit
         self._users = users
-        self._lifetime = lifetime
+        self.lifetime = lifetime
 
     async def create(
         self,
@@ -77,7 +77,7 @@ class Challenges:
         """Make a challenge of 120 random bits for one certificate, and its user if there is none of that name."""
         secret = b32encode(self._random.randbytes(15)).decode("ascii")
         digest, now = _digest(secret), self._clock.now()
-        expires_at = now + self._lifetime
+        expires_at = now + self.lifetime
 
         def store(connection: Connection) -> str:
             user_id = self._users.find_or_create(connection, tenant, subject)

@@ -28,11 +28,14 @@ from cspd.store.backends import Backend
 from cspd.store.postgresql import PostgreSQLBackend
 from cspd.store.sqlite import SQLiteBackend, create_file
 from cspd.store.transactions import Done, Outcome, Reader, Work, Writer
+from cspd.waiting import Awaited
 
 T = TypeVar("T")
 
 BATCH_LIMIT = 256
 """Works in one commit at most: bounds how long the first of them waits for the last."""
+READ_LIMIT = 4
+"""Works whose results a reader reports together: a report wakes the reactor, and the first waits for the last."""
 QUEUE_LIMIT = 10_000
 """Works that may wait in each queue; more callers than that get Unavailable at once."""
 
@@ -45,7 +48,7 @@ class _Task:
     def __init__(self, work: Work) -> None:
         self.work = work
         # Without a canceller: a caller who gives up stops waiting, and the work goes on.
-        self.caller: Deferred[Any] = Deferred()
+        self.caller: Awaited[Any] = Awaited()
 
 
 class ThreadedDatabase:
@@ -137,10 +140,13 @@ class ThreadedDatabase:
     def _read_loop(self) -> None:
         """A reader thread."""
         reader = Reader(self._backend)
-        while (task := self._read_queue.get()) is not None:
-            outcome = reader.run(task.work)
-            self._reactor.callFromThread(self._answered, task, outcome)
-            del task, outcome
+        go_on = True
+        while go_on:
+            batch, go_on = next_batch(self._read_queue, READ_LIMIT)
+            if batch:
+                outcomes = [reader.run(task.work) for task in batch]
+                self._reactor.callFromThread(self._answered, batch, outcomes)
+                del outcomes
         reader.close()
         self._reactor.callFromThread(self._ended)
 
@@ -152,10 +158,11 @@ class ThreadedDatabase:
         for task, outcome in zip(batch, outcomes, strict=True):
             _answer(task, outcome)
 
-    def _answered(self, task: _Task, outcome: Outcome) -> None:
-        self.reads += 1
-        self._note(outcome)
-        _answer(task, outcome)
+    def _answered(self, batch: Sequence[_Task], outcomes: Sequence[Outcome]) -> None:
+        self.reads += len(batch)
+        for task, outcome in zip(batch, outcomes, strict=True):
+            self._note(outcome)
+            _answer(task, outcome)
 
     def _note(self, outcome: Outcome) -> None:
         """Tell the log when the database goes and when it comes back, not for each call in between."""
@@ -176,9 +183,9 @@ class ThreadedDatabase:
 
 def _answer(task: _Task, outcome: Outcome) -> None:
     if isinstance(outcome, Done):
-        task.caller.callback(outcome.value)
+        task.caller.settle(outcome.value)
     else:
-        task.caller.errback(outcome.error)
+        task.caller.fail(outcome.error)
 
 
 def next_batch(queue: SimpleQueue[_Task | None], limit: int) -> tuple[list[_Task], bool]:

@@ -132,6 +132,7 @@ enrollment_secrets = Table(
     Column("identity", Text, nullable=False),
     Column("ca", String(33)),  # organization~ca-id; None: any
     Column("profile", String(80)),  # None: any
+    Column("names", JSON),  # list of names that requests may have; None: any
     Column("one_time", Boolean, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("failures", Integer, nullable=False),

@@ -70,6 +70,8 @@ class CertificationRequest:
     """What ties the request to a TLS connection (RFC 7894, 3.3)."""
     attribute_types: frozenset[str] = frozenset()
     """The object identifiers of its attributes, dotted."""
+    is_signed_with_sha1: bool = False
+    """As proof of possession that is as good as any (:func:`_is_sha1_signature_valid`); some do not want it even so."""
 
 
 def parse_csr(csr_der: bytes, *, check_signature: bool = True) -> CertificationRequest:
@@ -114,6 +116,7 @@ def parse_csr(csr_der: bytes, *, check_signature: bool = True) -> CertificationR
         otp_challenge=_text_of(attributes, OTP_CHALLENGE),
         est_identity_linking=_text_of(attributes, EST_IDENTITY_LINKING),
         attribute_types=frozenset(attribute_types),
+        is_signed_with_sha1=_is_sha1(csr),
     )
 
 
@@ -191,9 +194,10 @@ def _check_signature_over(csr: x509.CertificateSigningRequest, signed_der: bytes
     request = Cursor.over(csr.public_bytes(Encoding.DER)).enter(tlv.SEQUENCE)
     request.element()
     try:
+        # The library does not look into the parameters of an algorithm that it does not know.
         algorithm = read_algorithm(request.element())
         verify_signature(csr.public_key(), algorithm, csr.signature, signed_der, allow_sha1=True)
-    except SignatureError as error:
+    except (SignatureError, tlv.DERError) as error:
         raise CSRSignatureError(f"the request is not signed by the key it names: {error}") from error
 
 

@@ -103,14 +103,19 @@ def read_integer(data: bytes, start: int, stop: int) -> int:
 
 def read_object_identifier(data: bytes, start: int, stop: int) -> str:
     """The dotted form of an OBJECT IDENTIFIER by its contents (X.690, 8.19)."""
-    if start == stop or data[stop - 1] & 0x80:
-        raise DERError("an OBJECT IDENTIFIER is cut short")
     if stop - start > _MAX_OBJECT_IDENTIFIER_OCTETS:
         raise DERError("an OBJECT IDENTIFIER is too long")
+    return _dotted(data[start:stop])
+
+
+@lru_cache(maxsize=1024)  # few occur, and each of them in every message
+def _dotted(contents: bytes) -> str:
+    if not contents or contents[-1] & 0x80:
+        raise DERError("an OBJECT IDENTIFIER is cut short")
     arcs: list[int] = []
     arc = 0
     is_first_octet = True
-    for octet in data[start:stop]:
+    for octet in contents:
         if is_first_octet and octet == 0x80:
             raise DERError("an arc of an OBJECT IDENTIFIER is not in its shortest form")
         arc = arc << 7 | octet & 0x7F
@@ -167,6 +172,7 @@ def integer(value: int) -> bytes:
     return element(INTEGER, value.to_bytes((value if value >= 0 else ~value).bit_length() // 8 + 1, "big", signed=True))
 
 
+@lru_cache(maxsize=1024)  # as above
 def object_identifier(dotted: str) -> bytes:
     """An OBJECT IDENTIFIER from its dotted form, which must have two arcs or more."""
     first, second, *arcs = (int(arc) for arc in dotted.split("."))

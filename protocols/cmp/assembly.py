@@ -12,7 +12,6 @@ from cspd.authority.urls import StatusURLs
 from cspd.keys.threads import SigningPool
 from cspd.plugin import Services
 from cspd.refusals import NotFound
-from cspd.x509.signatures import Algorithm
 from protocols.cmp.algorithm_rules import AlgorithmRules
 from protocols.cmp.answer_protection import ProtectedAnswers
 from protocols.cmp.central_keys import ServerMadeKeys
@@ -25,13 +24,11 @@ from protocols.cmp.crl_updates import CRLUpdates
 from protocols.cmp.cross_certification import CrossCertificationService
 from protocols.cmp.encrypted_certificates import CertificatesForKeys
 from protocols.cmp.general_messages import GeneralMessagesService
-from protocols.cmp.interfaces import Terms
 from protocols.cmp.limits import Limits
-from protocols.cmp.mac_algorithms import MACKey
 from protocols.cmp.mac_keys import MACKeys
 from protocols.cmp.policies import Policies
 from protocols.cmp.polling import Polling
-from protocols.cmp.possession import DeriveMACKey, Possession
+from protocols.cmp.possession import Possession
 from protocols.cmp.registration_authorities import RegistrationAuthorities, RegistrationAuthority
 from protocols.cmp.revocation_requests import RevocationRequestsService
 from protocols.cmp.root_updates import RootUpdates
@@ -56,7 +53,8 @@ def assemble(configuration: CMPConfig, services: Services, *, macs: SigningPool,
 
     Raises NotFound for trust anchors that cannot be read.
     """
-    mac_keys, rules = MACKeys(macs), configuration.rules_by_name()
+    rules = configuration.rules_by_name()
+    mac_keys = MACKeys(macs, rules)
     policies = Policies(configuration, services.authorities)
     encrypted_certificates = CertificatesForKeys(random_bytes=services.random.randbytes)
     unconfirmed = Unconfirmed(
@@ -76,7 +74,7 @@ def assemble(configuration: CMPConfig, services: Services, *, macs: SigningPool,
     requests = CertificateRequests(
         authorities=services.authorities,
         certificates=services.certificates,
-        possession=Possession(encrypted_certificates=encrypted_certificates, derive=_derive(mac_keys, rules)),
+        possession=Possession(encrypted_certificates=encrypted_certificates, derive=mac_keys.derive),
         central_keys=ServerMadeKeys(
             authorities=services.authorities, profiles=services.profiles, client_keys=client_keys
         ),
@@ -150,13 +148,6 @@ def _senders(
         ),
         no_secret=services.random.randbytes(_NO_SECRET_OCTETS),
     )
-
-
-def _derive(mac_keys: MACKeys, rules: Mapping[str, AlgorithmRules]) -> DeriveMACKey:
-    async def derive(secret: bytes, algorithm: Algorithm, terms: Terms) -> MACKey:
-        return await mac_keys.derive(secret, rules[terms.rules].read_mac(algorithm))
-
-    return derive
 
 
 def _general_messages(services: Services) -> GeneralMessagesService:

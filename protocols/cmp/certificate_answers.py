@@ -47,8 +47,6 @@ class Outcome:
     refusal: Refused | PKIMessageRejected | None = None
     issued: Issued | None = None
     """The certificate, where it is at hand."""
-    asked: EnrollmentRequest | None = None
-    """What was asked for, where it is at hand."""
     transaction: Transaction | None = None
     """Where it is kept."""
 
@@ -101,8 +99,10 @@ class CertificateAnswers:
         if outcome.issued is None and kept.waits:
             return CertResponse(kept.cert_req_id, PKIStatusInfo(PKIStatus.WAITING, ("waiting for an approval",))), ()
         issued = outcome.issued or await self._issued(kept)
-        asked = outcome.asked or await self._asked(kept)
-        is_as_asked = asked is None or _is_as_asked(asked, issued.certificate_der)
+        is_as_asked = issued.names_as_asked
+        if is_as_asked is None:
+            asked = await self._asked(kept)
+            is_as_asked = asked is None or _is_as_asked(asked, issued.certificate_der)
         status = PKIStatusInfo(PKIStatus.ACCEPTED if is_as_asked else PKIStatus.GRANTED_WITH_MODS)
         return CertResponse(kept.cert_req_id, status, await self._pair(kept, issued, turn)), issued.chain_der
 

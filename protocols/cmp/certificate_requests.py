@@ -162,9 +162,9 @@ class CertificateRequests:
 
     def _check_names(self, request: EnrollmentRequest, turn: Turn) -> None:
         sender = turn.sender
-        if sender.is_registration_authority or sender.by_vendor or sender.record is None:
+        if sender.is_registration_authority or sender.by_vendor or sender.certificate is None:
             return
-        check_within(read_request(request), certificate_of(sender.record))
+        check_within(read_request(request), sender.certificate)
 
 
 def _public_key_der(key: PrivateKey) -> bytes:

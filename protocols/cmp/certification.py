@@ -146,7 +146,6 @@ class Certification:
             cert_req_id=cert_req_id,
             kept=request,
             issued=issued,
-            asked=asked.request,
             transaction=begun,
         )
 

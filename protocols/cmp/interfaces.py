@@ -12,8 +12,9 @@ from datetime import timedelta
 from typing import Protocol
 
 from cryptography import x509
+from sqlalchemy import Connection
 
-from cspd.authentication.secrets import EnrollmentSecret
+from cspd.authentication.secrets import EnrollmentSecret, KeptSecret
 from cspd.authority.values import CAReference, CertificateRecord
 from cspd.keys.values import PrivateKey
 from cspd.x509.crmf.messages import CertTemplate, EncryptedKey
@@ -79,11 +80,26 @@ class Sender:
     """The certificate has a path to ``vendor_trust`` alone: good for ir, cr and p10cr."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedSender:
+    """What the store knows of whom a message names as its sender; nothing of it is proven yet."""
+
+    secret: KeptSecret | None = None
+    record: CertificateRecord | None = None
+    """The protection certificate, if one of our CAs issued it."""
+
+
 class Senders(Protocol):
     """Finds out who sent a message."""
 
-    async def authenticate(self, message: PKIMessage, terms: Terms, *, is_repeated: bool = False) -> Sender:
-        """Verify the protection and whoever stands behind it.
+    def look_up(self, connection: Connection, message: PKIMessage) -> ClaimedSender:
+        """Who is said to have sent the message, as the store knows it: for a work of a read."""
+        ...
+
+    async def authenticate(
+        self, message: PKIMessage, terms: Terms, claimed: ClaimedSender, *, is_repeated: bool = False
+    ) -> Sender:
+        """Verify the protection and whoever stands behind it, whom :meth:`look_up` has found.
 
         A one-time secret that is used up protects what follows in its transaction, and ``is_repeated``: a message that
         was answered before.

@@ -26,8 +26,8 @@ from cspd.x509.signatures import Algorithm
 from protocols.cmp.interfaces import EncryptedCertificates, Sender, Terms
 from protocols.cmp.mac_algorithms import MACKey
 
-DeriveMACKey = Callable[[bytes, Algorithm, Terms], Awaitable[MACKey]]
-"""The key of a secret for a MAC algorithm, made in a thread; raises ``badAlg`` for one that the terms do not allow."""
+DeriveMACKey = Callable[[bytes, Algorithm, str], Awaitable[MACKey]]
+"""The key of a secret for a MAC algorithm, by the rules of a name, made in a thread; raises ``badAlg``."""
 
 
 class Proof(Enum):
@@ -91,7 +91,7 @@ class Possession:
         mac = None if popo.poposk_input is None else popo.poposk_input.auth_info
         if not isinstance(mac, PKMACValue) or sender.password is None:
             return None
-        key = await self._derive(sender.password, mac.algorithm, terms)
+        key = await self._derive(sender.password, mac.algorithm, terms.rules)
 
         def verify(value: PKMACValue, octets: bytes) -> None:
             if not hmac.compare_digest(key.mac(octets), value.value):

@@ -3,6 +3,8 @@
 A MAC: the reference in the header finds an enrollment secret, which is the sender's only if its MAC fits. That there is
 no such secret, that it was revoked or has expired is answered by the text, and after the work, of a wrong MAC.
 
+What the store knows of either is looked up beforehand (:meth:`VerifiedSenders.look_up`), together with the transaction.
+
 A signature: the first of extraCerts verifies it. It has to be a good certificate of the CA, that of a registration
 authority, or one that goes back to the vendors whom the path trusts; extendedKeyUsage is asked for of registration
 authorities alone. Whether a stranger's certificate was revoked by its issuer is not found out.
@@ -15,10 +17,12 @@ from datetime import datetime
 from typing import Protocol
 
 from cryptography import x509
+from sqlalchemy import Connection
 from twisted.logger import Logger
 
-from cspd.authentication.certificates import ClientCertificates, TrustAnchors
-from cspd.authentication.secrets import MAX_REFERENCE, FoundSecret
+from cspd.authentication.certificates import ClientCertificates, TrustAnchors, require_good
+from cspd.authentication.secrets import MAX_REFERENCE, FoundSecret, KeptSecret, look_up
+from cspd.authority.certificates import find_certificate
 from cspd.authority.interfaces import Authorities
 from cspd.authority.values import CertificateRecord
 from cspd.clock import Clock
@@ -28,7 +32,8 @@ from protocols.cmp.algorithm_rules import AlgorithmRules
 from protocols.cmp.errors import PKIMessageRejected
 from protocols.cmp.general_names import shared_secret_reference
 from protocols.cmp.header_rules import FOLLOW_UP_BODIES, check_signer, protection_certificate, require_protection
-from protocols.cmp.interfaces import Sender, Terms
+from protocols.cmp.interfaces import ClaimedSender, Sender, Terms
+from protocols.cmp.mac_algorithms import MAC_ALGORITHMS
 from protocols.cmp.mac_keys import MACKeys
 from protocols.cmp.messages import BodyType, PKIHeader, PKIMessage
 from protocols.cmp.protection import ProtectionKind, protection_kind, verify_mac, verify_message_signature
@@ -44,8 +49,8 @@ _log = Logger()
 class SharedSecrets(Protocol):
     """Secrets of clients: :class:`cspd.authentication.secrets.EnrollmentSecrets`."""
 
-    async def find(self, purpose: str, reference: str, *, even_used: bool = False) -> FoundSecret:
-        """The usable secret of that reference; raises Unauthorized, and Unavailable."""
+    def open(self, kept: KeptSecret | None, purpose: str, *, even_used: bool = False) -> FoundSecret:
+        """The secret, if it is usable; raises Unauthorized, and Unavailable."""
         ...
 
     async def failed(self, reference: str) -> None:
@@ -80,31 +85,46 @@ class VerifiedSenders:
         self._registration_authorities = registration_authorities
         self._no_secret = no_secret
 
-    async def authenticate(self, message: PKIMessage, terms: Terms, *, is_repeated: bool = False) -> Sender:
+    def look_up(self, connection: Connection, message: PKIMessage) -> ClaimedSender:
+        """See :class:`protocols.cmp.interfaces.Senders`."""
+        algorithm = message.header.protection_alg
+        if algorithm is None:
+            return ClaimedSender()
+        if algorithm.oid in MAC_ALGORITHMS:
+            return ClaimedSender(secret=look_up(connection, _reference(message.header)))
+        if not message.extra_certs_der:
+            return ClaimedSender()
+        return ClaimedSender(record=find_certificate(connection, message.extra_certs_der[0]))
+
+    async def authenticate(
+        self, message: PKIMessage, terms: Terms, claimed: ClaimedSender, *, is_repeated: bool = False
+    ) -> Sender:
         """See :class:`protocols.cmp.interfaces.Senders`."""
         kind = protection_kind(message.header)
         if kind is ProtectionKind.MAC:
-            return await self._by_secret(message, terms, even_used=is_repeated or message.body.type in _GOES_ON)
+            even_used = is_repeated or message.body.type in _GOES_ON
+            return await self._by_secret(message, terms, claimed.secret, even_used=even_used)
         if kind is ProtectionKind.SIGNATURE:
-            return await self._by_signature(message, terms)
+            return await self._by_signature(message, terms, claimed.record)
         require_protection(message)
         raise PKIMessageRejected(PKIFailureInfo.BAD_MESSAGE_CHECK, "the message has no protectionAlg")
 
-    async def _by_secret(self, message: PKIMessage, terms: Terms, *, even_used: bool) -> Sender:
+    async def _by_secret(
+        self, message: PKIMessage, terms: Terms, kept: KeptSecret | None, *, even_used: bool
+    ) -> Sender:
         require_protection(message)
         if not terms.mac:
             raise PKIMessageRejected(PKIFailureInfo.WRONG_INTEGRITY, "messages have to be signed here, not MACed")
         assert message.header.protection_alg is not None
-        algorithm = self._rules[terms.rules].read_mac(message.header.protection_alg)
         reference = _reference(message.header)
         found: FoundSecret | None = None
         why = "wrong MAC"
         try:
-            found = await self._secrets.find(PURPOSE, reference, even_used=even_used)
+            found = self._secrets.open(kept, PURPOSE, even_used=even_used)
         except Unauthorized as error:
             why = str(error)
         secret = self._no_secret if found is None else found.secret
-        key = await self._mac_keys.derive(secret, algorithm)
+        key = await self._mac_keys.derive(secret, message.header.protection_alg, terms.rules)
         try:
             verify_mac(message, key)
         except PKIMessageRejected:
@@ -115,7 +135,7 @@ class VerifiedSenders:
             raise PKIMessageRejected(
                 PKIFailureInfo.BAD_MESSAGE_CHECK, "the MAC of the message does not fit, or its secret is not known"
             )
-        self._mac_keys.keep(secret, key)
+        self._mac_keys.keep(secret, key, terms.rules)
         try:
             found.terms.require(terms.ca, terms.profile)
         except Forbidden as error:
@@ -128,7 +148,7 @@ class VerifiedSenders:
             password=found.secret,
         )
 
-    async def _by_signature(self, message: PKIMessage, terms: Terms) -> Sender:
+    async def _by_signature(self, message: PKIMessage, terms: Terms, record: CertificateRecord | None) -> Sender:
         may_sign = terms.certificate or terms.vendor_trust or self._registration_authorities.any_for(terms.ca)
         if not may_sign:
             raise PKIMessageRejected(PKIFailureInfo.WRONG_INTEGRITY, "messages have to be MACed here, not signed")
@@ -139,13 +159,20 @@ class VerifiedSenders:
         check_signer(message.header, certificate)
         verify_message_signature(message, certificate)
         rules.check_signer_key(certificate.public_key())
-        return await self._trusted(certificate, message.extra_certs_der, terms)
+        return await self._trusted(certificate, record, message.extra_certs_der, terms)
 
-    async def _trusted(self, certificate: x509.Certificate, sent_der: Sequence[bytes], terms: Terms) -> Sender:
+    async def _trusted(
+        self,
+        certificate: x509.Certificate,
+        record: CertificateRecord | None,
+        sent_der: Sequence[bytes],
+        terms: Terms,
+    ) -> Sender:
         """Who has the certificate, whose key has signed."""
         now = self._clock.now()
         try:
-            record = await self._certificates.unrevoked(sent_der[0])
+            if record is not None:
+                require_good(record)
         except Unauthorized as error:
             raise _not_trusted("the protection certificate is revoked", error) from error
         own = record is not None and record.authority_id == (await self._authorities.get(terms.ca)).id

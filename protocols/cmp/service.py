@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from sqlalchemy import Connection
 from twisted.logger import Logger
 
 from cspd.authority.values import Requester
@@ -43,6 +44,7 @@ from protocols.cmp.header_rules import (
 )
 from protocols.cmp.interfaces import (
     AnswerProtection,
+    ClaimedSender,
     CrossCertification,
     GeneralMessages,
     RevocationRequests,
@@ -192,7 +194,8 @@ class CMPService:
             check_first(message, self._clock.now(), policy)
         else:
             self._check_alone(message, policy)
-        sender = progress.sender = await self._senders.authenticate(message, progress.terms)
+        claimed = await self._database.read(lambda connection: self._senders.look_up(connection, message))
+        sender = progress.sender = await self._senders.authenticate(message, progress.terms, claimed)
         if not sender.is_registration_authority:
             raise PKIMessageRejected(
                 PKIFailureInfo.NOT_AUTHORIZED, "nested messages are for registration authorities to send"
@@ -209,7 +212,7 @@ class CMPService:
         registration_authority: Sender | None,
     ) -> Answer:
         digest = digest_of(message)
-        transaction = await self._transaction(message.header, address)
+        transaction, claimed = await self._look_up(message, address)
         is_repeated = transaction is not None and transaction.request_digest == digest
         goes_on = message.body.type in FOLLOW_UP_BODIES
         progress.terms = await self._terms(message.header, address.terms, transaction if goes_on else None)
@@ -221,7 +224,9 @@ class CMPService:
         else:
             previous = PreviousAnswer(transaction.transaction_id, transaction.sender_nonce, transaction.protection)
             check_follow_up(message, self._clock.now(), previous, policy)
-        sender = progress.sender = await self._senders.authenticate(message, progress.terms, is_repeated=is_repeated)
+        sender = progress.sender = await self._senders.authenticate(
+            message, progress.terms, claimed, is_repeated=is_repeated
+        )
         is_theirs = transaction is not None and transaction.client == client_of(sender)
         if goes_on and transaction is None:
             raise PKIMessageRejected(PKIFailureInfo.BAD_REQUEST, "there is no such transaction")
@@ -287,12 +292,22 @@ class CMPService:
         general_info = (info_types.implicit_confirm(),) if is_granted else ()
         return Answer(body=PKIBody(BodyType.CCP, answer), general_info=general_info)
 
-    async def _transaction(self, header: PKIHeader, address: Address) -> Transaction | None:
+    async def _look_up(self, message: PKIMessage, address: Address) -> tuple[Transaction | None, ClaimedSender]:
+        """All that the store knows of a message, in one read: each would cost a way to a thread and back."""
+
+        def look_up(connection: Connection) -> tuple[Transaction | None, ClaimedSender]:
+            return (
+                self._transaction(connection, message.header, address),
+                self._senders.look_up(connection, message),
+            )
+
+        return await self._database.read(look_up)
+
+    def _transaction(self, connection: Connection, header: PKIHeader, address: Address) -> Transaction | None:
         transaction_id = header.transaction_id
         if transaction_id is None or len(transaction_id) != TRANSACTION_ID_OCTETS:
             return None
-        endpoint = address.endpoint
-        return await self._database.read(lambda connection: rows.find(connection, endpoint, transaction_id))
+        return rows.find(connection, address.endpoint, transaction_id)
 
     async def _terms(self, header: PKIHeader, terms: Terms, transaction: Transaction | None) -> Terms:
         """Those of the profile that the transaction has, or else the client names (RFC 9483, 3.1)."""

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cspd.x509.cms.content_encryption import ContentCipher
 from cspd.x509.cms.enveloped import EnvelopedContent
 from cspd.x509.cms.values import CMSError, SignerInfo
+from cspd.x509.csr import CertificationRequest
 from cspd.x509.signatures import SignatureError, hash_of, signature_hash_of
 from protocols.scep.errors import PKIMessageRefused
 from protocols.scep.messages import FailInfo
@@ -43,6 +44,11 @@ class AlgorithmPolicy:
         if not self.allow_sha1 and (isinstance(digest, hashes.SHA1) or isinstance(signed, hashes.SHA1)):
             raise PKIMessageRefused(FailInfo.BAD_ALG, "SHA-1 is not allowed here")
         return digest
+
+    def check_request(self, csr: CertificationRequest) -> None:
+        """Whether the request in a message may be signed as it is; raises :class:`PKIMessageRefused` (badAlg)."""
+        if csr.is_signed_with_sha1 and not self.allow_sha1:
+            raise PKIMessageRefused(FailInfo.BAD_ALG, "a request that is signed with SHA-1 is not allowed here")
 
     def check_cipher(self, enveloped: EnvelopedContent) -> ContentCipher:
         """The cipher of a message, which its answer has too; raises :class:`PKIMessageRefused` (badAlg)."""

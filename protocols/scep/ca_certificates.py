@@ -1,4 +1,4 @@
-"""The certificates of a CA and its registration authority (RFC 8894, 4.2 and 4.6)."""
+"""The certificates of a CA and its registration authority (RFC 8894, 4.2 and 4.7)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from protocols.scep.transport import X509_CA_CERT, X509_CA_RA_CERT
 def encode_ca_certificates(certificates_der: Sequence[bytes]) -> tuple[str, bytes]:
     """Media type and body of an answer to GetCACert: one certificate is sent bare, several in a certs-only message.
 
-    ``certificates_der`` are those of the registration authority, the CA, and those above it.
+    ``certificates_der`` are those of the registration authority, the CA, and those above it, and are sent in that
+    order: Apple's SecSCEPValidateCACertMessage takes the first certificate that may sign and not encrypt for the one
+    that signs answers, which of two registration authority certificates is one, and of CAs many are.
     """
     if len(certificates_der) == 1:
         return X509_CA_CERT, certificates_der[0]
-    return X509_CA_RA_CERT, encode_certs_only(certificates_der)
+    return X509_CA_RA_CERT, encode_certs_only(certificates_der, in_given_order=True)
 
 
 def decode_ca_certificates(media_type: str, body: bytes) -> tuple[bytes, ...]:

@@ -5,11 +5,11 @@
     the challengePassword is      and then
     the static one of the CA      the request may become a certificate
     a one-time challenge          the same, once: the certificate and its use are one transaction
-    missing                       refused, unless the service is insecure (spec 4.3)
+    missing                       refused, unless the service is insecure (R-CEG-063)
     anything else                 refused, unless the service is insecure and has no static one
 
-A renewal needs one as everybody does. Where the terms waive it (R-CEG-070), they do so for the names of the certificate
-that is renewed, and its profile: one certificate must not be the way to others.
+A renewal needs one as everybody does, unless the terms waive it (R-CEG-070); what a renewal is says
+:func:`protocols.scep.signers.may_be_replaced`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import ClassVar
 
+from cryptography.x509.oid import NameOID
 from twisted.logger import Logger
 
 from cspd.audit.events import AuditEvent, AuditLog, Outcome
 from cspd.authentication.secrets import EnrollmentSecrets
 from cspd.authority.values import Issued
 from cspd.refusals import Forbidden, Unauthorized
-from cspd.x509.general_names import subject_alt_names_of
+from cspd.x509.csr import CertificationRequest
+from cspd.x509.general_names import text_of
 from cspd.x509.names import format_name
 from protocols.scep.interfaces import Authorization, RequestForCertificate, Terms
 from protocols.scep.one_time_challenges import PURPOSE, read_challenge
@@ -35,6 +37,18 @@ STATIC_IDENTITY = "static challenge"
 """Of whoever has the password of the CA."""
 NO_IDENTITY = "anybody"
 """Of whoever needs none."""
+_SURROUNDINGS = frozenset(
+    {
+        NameOID.COUNTRY_NAME,
+        NameOID.STATE_OR_PROVINCE_NAME,
+        NameOID.LOCALITY_NAME,
+        NameOID.STREET_ADDRESS,
+        NameOID.POSTAL_CODE,
+        NameOID.ORGANIZATION_NAME,
+        NameOID.ORGANIZATIONAL_UNIT_NAME,
+        NameOID.DOMAIN_COMPONENT,
+    }
+)
 _MISSING = "a challengePassword is needed"
 _WRONG = "the challengePassword is wrong"
 
@@ -63,7 +77,7 @@ class ChallengeAuthorizer:
 
     async def authorize(self, request: RequestForCertificate) -> Authorization:
         """See :class:`protocols.scep.interfaces.Authorizer`. Each refusal is audited, never with the challenge."""
-        if request.terms.renewal_without_challenge and _renews(request):
+        if request.terms.renewal_without_challenge and request.replaces is not None:
             return Authorization(identity=f"certificate {request.signer.serial_number:x}")
         try:
             return await self._by_challenge(request)
@@ -97,7 +111,7 @@ class ChallengeAuthorizer:
             return Authorization(identity=NO_IDENTITY)
         if not given:
             raise Unauthorized(_MISSING, code="challenge-missing")
-        return await self._by_one_time_challenge(given, request.terms)
+        return await self._by_one_time_challenge(given, request)
 
     def _is_static(self, given: str) -> bool:
         if self._rules.static is None:
@@ -106,7 +120,7 @@ class ChallengeAuthorizer:
         digest = sha256(given.encode("utf-8", "surrogatepass")).digest()
         return compare_digest(digest, sha256(self._rules.static).digest())
 
-    async def _by_one_time_challenge(self, given: str, terms: Terms) -> Authorization:
+    async def _by_one_time_challenge(self, given: str, request: RequestForCertificate) -> Authorization:
         challenge = read_challenge(given) if self._rules.one_time else None
         if challenge is None:
             raise Unauthorized(_WRONG, code="challenge-wrong")
@@ -114,7 +128,7 @@ class ChallengeAuthorizer:
             secret = await self._secrets.check(PURPOSE, challenge.reference, challenge.code)
         except Unauthorized as error:
             raise Unauthorized(_WRONG, code="challenge-wrong", detail=error.detail) from error
-        secret.require(terms.ca, terms.profile)
+        secret.require(request.terms.ca, request.terms.profile, names_of(request.csr))
         return Authorization(
             identity=secret.identity,
             recorded=self._secrets.use(secret),
@@ -122,12 +136,10 @@ class ChallengeAuthorizer:
         )
 
 
-def _renews(request: RequestForCertificate) -> bool:
-    """Whether the signer asks for its own certificate again: same subject and profile, no further names."""
-    if request.replaces is None or request.replaces.profile != request.terms.profile:
-        return False
-    names = subject_alt_names_of(request.signer)
-    return request.csr.subject == request.signer.subject and set(request.csr.subject_alt_names) <= set(names)
+def names_of(csr: CertificationRequest) -> frozenset[str]:
+    """What a request names: every subjectAltName, and what in the subject is not a place or an organization."""
+    subject = {str(each.value) for each in csr.subject if each.oid not in _SURROUNDINGS}
+    return frozenset(subject | {text_of(name) for name in csr.subject_alt_names})
 
 
 def _refused(request: RequestForCertificate, reason: str) -> AuditEvent:

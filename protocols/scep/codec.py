@@ -85,7 +85,7 @@ def _message(attributes: Mapping[str, tuple[bytes, ...]], content: bytes | None,
         fail_info=fail_info,
         fail_info_text=fail_info_text,
         signing_time=_signing_time(attributes),
-        # Some servers send a content of no octets where none should be.
+        # A content of no octets and none at all are the same; there are servers that send either.
         pkcs_pki_envelope=content or None,
     )
 
@@ -179,16 +179,19 @@ class MessageSigner:
 
     async def sign(self, message: PKIMessage) -> bytes:
         """A pkiMessage, DER; raises what the key raises."""
+        # What gives nothing has no envelope (RFC 8894, 3.3.2.2), but a content of no octets: PKCS7_verify of OpenSSL,
+        # and with it certmonger and sscep, takes a message without content for one whose content is elsewhere.
+        content = message.pkcs_pki_envelope or b""
         attributes_der = self._builder.signed_attributes(
-            DATA, message.pkcs_pki_envelope, _attributes_of(message), signing_time=message.signing_time
+            DATA, content, _attributes_of(message), signing_time=message.signing_time
         )
-        return await self._signed(message.pkcs_pki_envelope, attributes_der)
+        return await self._signed(content, attributes_der)
 
     async def sign_data(self, content: bytes) -> bytes:
-        """A SignedData around anything, DER, as the answer to GetNextCACert is one (RFC 8894, 4.6.1)."""
+        """A SignedData around anything, DER, as the answer to GetNextCACert is one (RFC 8894, 4.7.1)."""
         return await self._signed(content, self._builder.signed_attributes(DATA, content))
 
-    async def _signed(self, content: bytes | None, attributes_der: bytes) -> bytes:
+    async def _signed(self, content: bytes, attributes_der: bytes) -> bytes:
         signature = await self._key.sign(attributes_der)
         return self._builder.message(DATA, content, attributes_der, signature, self._more_certificates_der)
 

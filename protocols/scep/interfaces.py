@@ -38,15 +38,15 @@ class Terms:
     """A certificate is revoked as superseded once its successor is issued (R-CEG-067)."""
     gives_crls: bool = True
     """GetCRL is answered."""
-    gives_next_ca: bool = True
-    """GetNextCACert is answered, when there is one."""
     next_ca: CAReference | None = None
-    """The CA that follows, whose certificates GetNextCACert gives."""
+    """The CA that follows, whose certificates GetNextCACert gives; None does not answer it."""
     approval: bool = False
     """Each request waits for somebody's approval."""
     approval_lifetime: timedelta = timedelta(days=7)
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     """Who is served, by address; none is for everybody (R-CEGI-096)."""
+    signed_by_others: bool = False
+    """A message may be signed with another key than that of its request, by who hands on requests of others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class RequestForCertificate:
 
     message_type: MessageType
     transaction_id: str
-    csr_der: bytes
+    csr_der: bytes = field(repr=False)
     csr: CertificationRequest
     challenge_password: str | None = field(default=None, repr=False)
     signer: x509.Certificate

@@ -80,7 +80,7 @@ class IssuerAndSerialNumber:
 class PKCS10Request:
     """What a PKCSReq, RenewalReq or UpdateReq asks for (RFC 8894, 3.3.1)."""
 
-    csr_der: bytes
+    csr_der: bytes = field(repr=False)
     csr: CertificationRequest = field(compare=False)
     """``csr_der`` as it was read; its signature is verified."""
 

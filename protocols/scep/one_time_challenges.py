@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
-from cspd.authentication.secrets import MAX_REFERENCE, MAX_SECRET, GivenSecret, NewSecret
+from cspd.authentication.secrets import MAX_REFERENCE, MAX_SECRET, GivenSecret
 
 PURPOSE = "scep"
 """Of the enrollment secrets that count here."""
@@ -47,11 +47,10 @@ def read_challenge(text: str) -> OneTimeChallenge | None:
     return OneTimeChallenge(text[:middle], text[middle:])
 
 
-def challenge_text(new: NewSecret) -> str:
-    """What a client is to send, to be shown once: without separator where that can be read again."""
-    reference, code = new.terms.reference, new.secret
-    joined = OneTimeChallenge(reference, code)
-    return reference + code if read_challenge(reference + code) == joined else f"{reference}:{code}"
+def joined_text(challenge: OneTimeChallenge) -> str:
+    """What a client is to send: without separator where that can be read again."""
+    joined = challenge.reference + challenge.code
+    return joined if read_challenge(joined) == challenge else f"{challenge.reference}:{challenge.code}"
 
 
 def ndes_secret(random: Random, digits: int) -> GivenSecret:

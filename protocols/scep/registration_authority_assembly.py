@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,7 +10,6 @@ from cryptography import x509
 from twisted.internet.defer import Deferred
 
 from cspd.admin.operations.values import Operation
-from cspd.authority.profile_values import Profile
 from cspd.authority.values import CAReference
 from cspd.certified_keys.following import CertifiedKeys
 from cspd.certified_keys.making import KeyCertification
@@ -20,7 +19,7 @@ from cspd.plugin import Services
 from cspd.refusals import Rejected
 from protocols.scep.ra_operations import RegistrationAuthorityOperations
 from protocols.scep.registration_authorities import OwnRegistrationAuthorities
-from protocols.scep.registration_authority_checks import find_faults, profile_fault
+from protocols.scep.registration_authority_checks import find_faults, profile_problems
 from protocols.scep.registration_authority_config import RegistrationAuthorityConfig
 from protocols.scep.registration_authority_keys import RegistrationAuthorityKeys, holder_of, role_of
 from protocols.scep.registration_authority_tables import RECORDS
@@ -59,9 +58,8 @@ def build_registration_authorities(
     entries: Sequence[RegistrationAuthorityConfig], services: Services, *, schedule: str = DEFAULT_SCHEDULE
 ) -> RegistrationAuthorityServices:
     """Raises Rejected, which names every fault of every entry, for profiles that do not fit (R-CEG-056)."""
-    faults = tuple(_profile_faults(entries, services.profiles))
-    if faults:
-        raise Rejected("; ".join(faults))
+    if problems := tuple(profile_problems(entries, services.profiles)):
+        raise Rejected("; ".join(each.what for each in problems))
     keys = RegistrationAuthorityKeys(entries, clock=services.clock, keys=services.keys)
     certified = CertifiedKeys(
         {holder: wanted for entry in entries for holder, wanted in _wanted_by(entry)},
@@ -91,7 +89,11 @@ def build_registration_authorities(
         grace=LEFT_BEHIND,
     )
     authorities = OwnRegistrationAuthorities(
-        [entry.ca for entry in entries], keys=keys, authorities=services.authorities, look=certified.look
+        [entry.ca for entry in entries],
+        clock=services.clock,
+        keys=keys,
+        authorities=services.authorities,
+        look=certified.look,
     )
 
     def stop() -> Deferred[None]:
@@ -106,16 +108,6 @@ def build_registration_authorities(
         start=certified.start,
         stop=stop,
     )
-
-
-def _profile_faults(entries: Sequence[RegistrationAuthorityConfig], profiles: Mapping[str, Profile]) -> Iterator[str]:
-    for entry in entries:
-        for role, name in entry.profiles.items():
-            profile = profiles.get(name)
-            if profile is None:
-                yield f"registration authority of {entry.ca}: there is no profile {name}"
-            elif fault := profile_fault(profile, role, entry.key_type):
-                yield f"registration authority of {entry.ca}: profile {name} is not for {role.value}: {fault}"
 
 
 def _wanted_by(entry: RegistrationAuthorityConfig) -> Iterator[tuple[str, Wanted]]:

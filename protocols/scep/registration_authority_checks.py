@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from cspd.authority.profile_values import KeyUsageBit, Profile
+from cspd.config.problems import Problem
 from cspd.keys.generation import RSA_BITS
 from cspd.keys.values import KeyType
 from cspd.x509.certificate_paths import UNREADABLE
-from protocols.scep.registration_authority_config import Role
+from protocols.scep.registration_authority_config import RegistrationAuthorityConfig, Role
 
 _USAGES: Mapping[Role, tuple[KeyUsageBit, ...]] = {
     Role.BOTH: (KeyUsageBit.DIGITAL_SIGNATURE, KeyUsageBit.KEY_ENCIPHERMENT),
@@ -25,15 +26,38 @@ _ATTRIBUTES: Mapping[KeyUsageBit, str] = {
 }
 
 
-def profile_fault(profile: Profile, role: Role, key_type: KeyType) -> str:
+_KEYS: Mapping[Role, str] = {
+    Role.BOTH: "profile",
+    Role.SIGNING: "signing_profile",
+    Role.ENCRYPTION: "encryption_profile",
+}
+
+
+def profile_problems(
+    entries: Sequence[RegistrationAuthorityConfig], profiles: Mapping[str, Profile]
+) -> Iterator[Problem]:
+    """The profiles that are not there or cannot make a registration authority; the keys start at the section."""
+    for index, entry in enumerate(entries):
+        for role, name in entry.profiles.items():
+            profile = profiles.get(name)
+            fault = "is not there" if profile is None else _profile_fault(profile, role, entry.key_type)
+            if fault:
+                yield Problem(
+                    what=f"the registration authority of {entry.ca} cannot be made: profile {name} {fault}",
+                    remedy="Name one that fits",
+                    key=("registration_authorities", index, _KEYS[role]),
+                )
+
+
+def _profile_fault(profile: Profile, role: Role, key_type: KeyType) -> str:
     """What makes all certificates by a profile unfit; empty: nothing."""
     lacking = [each.value for each in _USAGES[role] if each not in profile.key_usage]
     if lacking:
-        return f"its key_usage lacks {' and '.join(lacking)}"
+        return f"has no {' and '.join(lacking)} in its key_usage"
     if profile.basic_constraints.ca:
-        return "it is for CAs"
+        return "is for CAs"
     if key_type not in profile.key_types:
-        return f"it does not take keys of type {key_type.value}"
+        return f"takes no keys of type {key_type.value}"
     return ""
 
 
@@ -55,4 +79,4 @@ def find_faults(certificate: x509.Certificate, role: Role, now: datetime) -> Seq
     return faults
 
 
-__all__ = ["find_faults", "profile_fault"]
+__all__ = ["find_faults", "profile_problems"]

@@ -24,14 +24,11 @@ from random import Random
 from cryptography.hazmat.primitives import hashes
 from twisted.logger import Logger
 
-from cspd.authority.interfaces import Authorities
 from cspd.authority.values import Issued, Pending
 from cspd.clock import Clock
-from cspd.refusals import LimitExceeded, NotFound, Refused, Unavailable
+from cspd.refusals import LimitExceeded, Refused, Unavailable
 from cspd.x509.cms.enveloped import PasswordRecipient
 from cspd.x509.cms.recipients import KeyTransport
-from protocols.scep.ca_certificates import encode_ca_certificates, encode_next_ca_certificates
-from protocols.scep.capabilities import capabilities_of, encode_capabilities
 from protocols.scep.certificate_queries import CertificateQueries
 from protocols.scep.codec import NONCE_OCTETS, decode
 from protocols.scep.decryption import InThread, SharedPasswords
@@ -39,7 +36,7 @@ from protocols.scep.enrollment import Enrollment
 from protocols.scep.envelope import answer_recipient, open_envelope, seal_envelope
 from protocols.scep.errors import PKIMessageRefused, fail_info
 from protocols.scep.exchanges import Address, Exchange
-from protocols.scep.interfaces import Place, RegistrationAuthorities, RegistrationAuthority, Terms
+from protocols.scep.interfaces import Place, RegistrationAuthorities, RegistrationAuthority
 from protocols.scep.limits import Limits
 from protocols.scep.message_data import decode_message_data, encode_message_data
 from protocols.scep.messages import (
@@ -52,7 +49,6 @@ from protocols.scep.messages import (
     ReceivedMessage,
 )
 from protocols.scep.polling import Polling
-from protocols.scep.transport import X509_NEXT_CA_CERT
 from protocols.scep.verification import verify
 
 
@@ -67,7 +63,7 @@ class _Reply:
 
 
 class SCEPService:
-    """The operations."""
+    """Answers pkiMessages."""
 
     _log = Logger()
 
@@ -76,7 +72,6 @@ class SCEPService:
         *,
         clock: Clock,
         random: Random,
-        authorities: Authorities,
         registration_authorities: RegistrationAuthorities,
         enrollment: Enrollment,
         polling: Polling,
@@ -88,7 +83,6 @@ class SCEPService:
         """``time_tolerance`` is how far signingTime may be from the time here; None does not look at it."""
         self._clock = clock
         self._random = random
-        self._authorities = authorities
         self._registration_authorities = registration_authorities
         self._enrollment = enrollment
         self._polling = polling
@@ -100,29 +94,6 @@ class SCEPService:
     async def drain(self) -> None:
         """Wait until nothing is being issued; for the end of the process."""
         await self._enrollment.drain()
-
-    async def capabilities(self, place: Place) -> bytes:
-        """The answer to GetCACaps; raises NotFound for a CA that nobody speaks for, and Unavailable."""
-        await self._registration_authorities.of(place.terms.ca)
-        return encode_capabilities(capabilities_of(place.terms.policy, has_next_ca=_has_next_ca(place.terms)))
-
-    async def ca_certificates(self, place: Place) -> tuple[str, bytes]:
-        """Media type and body of the answer to GetCACert; raises NotFound and Unavailable."""
-        registration_authority = await self._registration_authorities.of(place.terms.ca)
-        return encode_ca_certificates(registration_authority.certificates_der)
-
-    async def next_ca_certificates(self, place: Place) -> tuple[str, bytes]:
-        """Media type and body of the answer to GetNextCACert (RFC 8894, 4.7); raises NotFound where none follows."""
-        terms = place.terms
-        registration_authority = await self._registration_authorities.of(terms.ca)
-        if not _has_next_ca(terms) or terms.next_ca is None:
-            raise NotFound("no CA follows this one")
-        following = await self._authorities.get(terms.next_ca)
-        if following.certificate_der is None:
-            raise NotFound("the CA that follows has no certificate yet")
-        certificates_der = (following.certificate_der, *following.chain_der)
-        signer = registration_authority.signer(hashes.SHA256())
-        return X509_NEXT_CA_CERT, await encode_next_ca_certificates(certificates_der, signer)
 
     async def answer(self, message_der: bytes, address: Address) -> bytes:
         """The CertRep that answers a pkiMessage, DER.
@@ -177,6 +148,8 @@ class SCEPService:
             data=decode_message_data(message.message_type, opened.content),
             registration_authority=registration_authority,
         )
+        if isinstance(exchange.data, PKCS10Request):
+            exchange.terms.policy.check_request(exchange.data.csr)
         # Before there is a certificate that could not be handed over.
         recipient = answer_recipient(exchange.signer, opened, _password_of(exchange))
         given = await self._give(exchange)
@@ -237,10 +210,6 @@ class _PlacePasswords:
         """See :class:`protocols.scep.decryption.PasswordDecryption`."""
         passwords = await self._place.authorizer.passwords(self._place.terms)
         return await SharedPasswords(passwords, self._in_thread).unwrap(recipient)
-
-
-def _has_next_ca(terms: Terms) -> bool:
-    return terms.gives_next_ca and terms.next_ca is not None
 
 
 def _password_of(exchange: Exchange) -> str | None:

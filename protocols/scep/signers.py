@@ -4,7 +4,7 @@
 
     a certificate that the client made for itself   the request is for the same key
     a certificate of the CA, valid, not revoked     a renewal, or just another request of somebody who is known
-    anything else                                   proves nothing here
+    anything else                                   proves nothing, which is enough where requests may be handed on
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Signers:
         record = None if is_self_signed else await self._client_certificates.unrevoked(signer_der)
         if record is not None:
             await self._check_ours(record, terms)
-        elif fields.subject_public_key_info != csr.public_key_der:
+        elif fields.subject_public_key_info != csr.public_key_der and not terms.signed_by_others:
             raise PKIMessageRefused(
                 FailInfo.BAD_MESSAGE_CHECK,
                 "the message is signed with another key than that of its request"

@@ -9,14 +9,16 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from twisted.internet.defer import Deferred, DeferredList
 
 from cspd.authority.profile_values import ExtendedKeyUsageMode, ExtendedKeyUsageRules, Profile
+from cspd.certified_keys.following import CertifiedKeys
+from cspd.certified_keys.making import KeyCertification
 from cspd.jobs.values import Job
 from cspd.plugin import Services
 from cspd.refusals import Rejected
-from protocols.tsp.certification import UnitCertification
-from protocols.tsp.certified_units import CertifiedUnits
+from protocols.tsp.certified_units import GRACE, WORDS, CertifiedUnits, unit_faults, wanted_by
 from protocols.tsp.config import CertificationConfig, TSPConfig
 from protocols.tsp.unit_files import BadUnitFiles, UnitFiles, read_unit_files
 from protocols.tsp.unit_keys import UnitKeys
+from protocols.tsp.unit_tables import RECORDS
 from protocols.tsp.units import Units
 
 _TIME_STAMPING_ALONE = ExtendedKeyUsageRules(
@@ -42,26 +44,32 @@ def build_units(configuration: TSPConfig, services: Services) -> UnitServices:
     files = _read_files(configuration, services)
     units = Units([issuer.id for issuer in configuration.issuers], clock=services.clock)
     search = UnitKeys(files, keys=services.keys, units=units, timers=services.reactor)
-    own = CertifiedUnits(
-        certified,
+    own = CertifiedKeys(
+        {issuer: wanted_by(certification) for issuer, certification in certified.items()},
         clock=services.clock,
         database=services.database,
+        records=RECORDS,
         keys=services.keys,
         authorities=services.authorities,
         status=services.status,
         audit=services.audit,
-        certification=UnitCertification(
+        certification=KeyCertification(
             clock=services.clock,
             random_bytes=services.random.randbytes,
             database=services.database,
+            records=RECORDS,
             keys=services.keys,
             authorities=services.authorities,
             issuance=services.issuance,
             audit=services.audit,
             process=services.process,
+            words=WORDS,
+            find_faults=unit_faults,
         ),
-        units=units,
+        user=CertifiedUnits(units),
         timers=services.reactor,
+        words=WORDS,
+        grace=GRACE,
     )
 
     def start() -> None:

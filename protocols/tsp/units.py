@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
-from twisted.internet.defer import Deferred
 
+from cspd.certified_keys.first_look import FirstLook
 from cspd.clock import Clock
 from cspd.health import Health, HealthState
 from cspd.refusals import Unavailable
@@ -25,8 +25,7 @@ class Units(Collector):
         self._units: dict[str, TimeStampUnit] = {}
         self._warn_at: dict[str, datetime] = {}
         self._troubles = dict.fromkeys(issuers, "")
-        # Of issuers whose unit was not looked for yet, so that no issuer waits for the token of another.
-        self._waiting: dict[str, list[Deferred[None]]] = {issuer: [] for issuer in self._troubles}
+        self._first_look = FirstLook(self._troubles)  # of each, so that no issuer waits for the token of another
 
     def current(self, issuer: str) -> TimeStampUnit:
         """See :class:`protocols.tsp.interfaces.TimeStampUnits`; less than a microsecond."""
@@ -37,11 +36,7 @@ class Units(Collector):
 
     async def settled(self, issuer: str) -> None:
         """See :class:`protocols.tsp.interfaces.TimeStampUnits`."""
-        waiting = self._waiting.get(issuer)
-        if waiting is not None:
-            settled: Deferred[None] = Deferred(waiting.remove)
-            waiting.append(settled)
-            await settled
+        await self._first_look.settled(issuer)
 
     def put(self, issuer: str, unit: TimeStampUnit, *, warning: timedelta = EXPIRY_WARNING) -> None:
         """Let the issuer sign with this unit from now on; ``warning`` is how long before its end it is degraded."""
@@ -57,12 +52,11 @@ class Units(Collector):
     def note(self, issuer: str, trouble: str) -> None:
         """Remember what hinders the issuer's unit, or its successor; empty: nothing any more."""
         self._troubles[issuer] = trouble
-        for settled in self._waiting.pop(issuer, ()):
-            settled.callback(None)
+        self._first_look.looked_at(issuer)
 
     def give_up(self) -> None:
         """Let nobody wait any more for what was not looked for by now; for the end."""
-        for issuer in tuple(self._waiting):
+        for issuer in self._first_look.give_up():
             self.note(issuer, "the timestamping authority was stopped")
 
     def health(self) -> Sequence[Health]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from cspd.authentication.basic import decode_authorization
 from cspd.authority.values import CAReference
+from cspd.http.soap import SOAPFault, read_envelope
 from cspd.refusals import Malformed, Refused
 from cspd.x509 import der, tlv
 from cspd.x509.ber import to_der
@@ -64,14 +65,18 @@ from protocols.cmp.protection import ProtectionKind, protection_kind, verify_mac
 from protocols.est.cmc_errors import CMCFailure
 from protocols.est.cmc_requests import ReadRequest, read_tagged_request
 from protocols.est.codec import decode_request, decode_revocation_form
+from protocols.mdm.codec import decode_json
+from protocols.mdm.messages import OPERATIONS
 from protocols.scep import errors as scep_errors
 from protocols.scep.algorithm_policy import AlgorithmPolicy
 from protocols.scep.capabilities import decode_capabilities, encode_capabilities
 from protocols.scep.codec import decode as decode_pki_message
 from protocols.scep.message_data import decode_message_data, encode_message_data
 from protocols.scep.messages import MessageType
+from protocols.scep.one_time_challenges import read_challenge
 from protocols.scep.transport import decode_message_parameter
 from protocols.scep.verification import verify as verify_pki_message
+from protocols.scep.webhook import read_event
 
 AnyBytes = Callable[[bytes], None]
 
@@ -267,7 +272,7 @@ def cmp_everything(data: bytes) -> None:
 
 
 def scep_everything(data: bytes) -> None:
-    """A pkiMessage with its signature, and what can be in an envelope, in an answer or in a query."""
+    """A pkiMessage with its signature, what can be in an envelope, an answer or a query, challenges and webhooks."""
     with suppress(scep_errors.DecodeError):
         received = decode_pki_message(data)
         with suppress(scep_errors.PKIMessageRefused):
@@ -279,7 +284,22 @@ def scep_everything(data: bytes) -> None:
             assert decode_message_data(message_type, encode_message_data(content)) == content
     with suppress(scep_errors.DecodeError):
         decode_message_parameter(data.decode("latin-1"))
+    with suppress(Malformed):
+        assert read_event(data).isprintable()
+    challenge = read_challenge(data.decode("latin-1"))
+    if challenge is not None:
+        assert f"{challenge.reference}{challenge.code}" == data.decode("latin-1").replace(":", "", 1)
     assert decode_capabilities(encode_capabilities(decode_capabilities(data))) == decode_capabilities(data)
+
+
+def mdm_message(data: bytes) -> None:
+    """A message to the MDM web service, as JSON and as SOAP."""
+    for operation in OPERATIONS:
+        with suppress(Malformed):
+            assert isinstance(decode_json(operation, data), operation.request)
+    with suppress(Malformed, SOAPFault):
+        token = read_envelope(data).username_token()
+        assert token is None or isinstance(token.password, str)
 
 
 TARGETS: Final[Mapping[str, AnyBytes]] = {
@@ -290,4 +310,5 @@ TARGETS: Final[Mapping[str, AnyBytes]] = {
     "crmf": crmf_messages,
     "cmp": cmp_everything,
     "scep": scep_everything,
+    "mdm": mdm_message,
 }

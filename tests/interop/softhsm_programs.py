@@ -32,6 +32,7 @@ from cspd.clock import SystemClock
 from cspd.keys.config import KeysConfig
 from cspd.keys.opening import open_keys
 from cspd.keys.pkcs11.modules import Module, Modules
+from cspd.keys.pkcs11.tokens import TokenSession
 from cspd.keys.service import KeyService
 from cspd.keys.values import KeyReference, KeyType, PrivateKey, PublicKey
 from cspd.refusals import NotFound, Rejected, Unavailable
@@ -191,6 +192,76 @@ async def paddings(module: str) -> dict[str, Any]:
     ec_key.verify(signature, b"message", ec.ECDSA(hashes.SHA512()))
     await keys.stop()
     return {"verified": verified + 2}
+
+
+SCHEMES: Mapping[str, padding.AsymmetricPadding] = {
+    "pkcs1": padding.PKCS1v15(),
+    "oaep-sha1": padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None),
+    "oaep-sha256": padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None),
+}
+
+
+async def decrypted(keys: KeyService, reference: KeyReference, ciphertext: bytes, scheme: str) -> str:
+    """What comes of a ciphertext: the text, or the name of what was raised."""
+
+    def work(key: PrivateKey) -> bytes:
+        assert isinstance(key, rsa.RSAPrivateKey)
+        return key.decrypt(ciphertext, SCHEMES[scheme])
+
+    try:
+        return (await keys.sign(reference, work)).decode()
+    except (ValueError, UnsupportedAlgorithm, Unavailable, Rejected) as error:
+        return type(error).__name__
+
+
+def damaged(public_key: rsa.RSAPublicKey) -> bytes:
+    """A ciphertext of the right length that has no padding."""
+    return pow(5, 65537, public_key.public_numbers().n).to_bytes(public_key.key_size // 8)
+
+
+async def decryption(module: str, way: str) -> dict[str, Any]:
+    """Each padding, right and wrong, ``bare`` or ``unpadded`` by the token; and a key that only signs."""
+    if way == "unpadded":
+        TokenSession._has_bare_decryption = lambda session: False  # type: ignore[method-assign]  # a token without
+    keys = open_tokens(module, "one")
+    await keys.start()
+    outcomes: dict[str, Any] = {}
+    references = [await keys.generate(KeyType.RSA_2048, label="x", decrypts=decrypts) for decrypts in (True, False)]
+    for reference, what in zip(references, ("decrypts", "signs"), strict=True):
+        public_key = await keys.public_key(reference)
+        assert isinstance(public_key, rsa.RSAPublicKey)
+        verify_message(public_key, await keys.sign(reference, sign_message))
+        for scheme, value in SCHEMES.items():
+            right = await decrypted(keys, reference, public_key.encrypt(b"text", value), scheme)
+            wrong = await decrypted(keys, reference, damaged(public_key), scheme)
+            outcomes[f"{what} {scheme}"] = [right, wrong]
+    outcomes["health"] = [health.available for health in keys.health()]
+    await keys.stop()
+    return outcomes
+
+
+async def decryption_load(module: str, seconds: str, way: str) -> dict[str, Any]:
+    """16 callers with 4 sessions who sign and decrypt with one key, a quarter of them what does not decrypt."""
+    if way == "unpadded":
+        TokenSession._has_bare_decryption = lambda session: False  # type: ignore[method-assign]  # a token without
+    keys = open_tokens(module, "one")
+    await keys.start()
+    reference = await keys.generate(KeyType.RSA_2048, label="x", decrypts=True)
+    public_key = await keys.public_key(reference)
+    assert isinstance(public_key, rsa.RSAPublicKey)
+    ciphertext, wrong = public_key.encrypt(b"text", SCHEMES["pkcs1"]), damaged(public_key)
+    until = time.monotonic() + float(seconds)
+    outcomes: Counter[str] = Counter()
+
+    async def decrypt_on(octets: bytes) -> None:
+        while time.monotonic() < until:
+            outcomes[await decrypted(keys, reference, octets, "pkcs1")] += 1
+
+    running = [Deferred.fromCoroutine(signers(keys, [reference], 8, until))]
+    running += [Deferred.fromCoroutine(decrypt_on(wrong if i % 2 else ciphertext)) for i in range(8)]  # type: ignore[list-item,misc]  # waited for alike
+    signed, *_ = await gatherResults(running)
+    await keys.stop()
+    return {**outcomes, **signed}
 
 
 async def signers(keys: KeyService, references: list[KeyReference], count: int, until: float) -> Counter[str]:
@@ -362,7 +433,10 @@ def eight_threads(module: str, initialised_by: str) -> None:
 
 PROGRAMS: dict[str, Callable[..., Coroutine[Any, Any, dict[str, Any]]]] = {
     program.__name__: program
-    for program in (authorities, after_restart, paddings, load, two_tokens, loss, sessions_closed, wrong_pin)
+    for program in (
+        *(authorities, after_restart, paddings, decryption, decryption_load),
+        *(load, two_tokens, loss, sessions_closed, wrong_pin),
+    )
 }
 
 

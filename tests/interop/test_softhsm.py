@@ -80,6 +80,34 @@ def test_pss_and_prehashed_signatures_verify(hsm: SoftHSM) -> None:
     assert result_of_program(hsm, "paddings") == {"verified": 11}
 
 
+def test_a_key_that_was_made_for_it_decrypts_and_tells_nothing_else(hsm: SoftHSM) -> None:
+    """What does not decrypt does not look like a token that is lost."""
+    outcomes = result_of_program(hsm, "decryption", "bare")
+    assert outcomes.pop("health") == [True]
+    refused = ["UnsupportedAlgorithm"] * 2
+    schemes = ("pkcs1", "oaep-sha1", "oaep-sha256")
+    assert outcomes == {
+        **{f"decrypts {scheme}": ["text", "ValueError"] for scheme in schemes},
+        **{f"signs {scheme}": refused for scheme in schemes},
+    }
+
+
+def test_a_token_that_takes_off_the_padding_itself_decrypts_too(hsm: SoftHSM) -> None:
+    """Without the bare operation; SoftHSM knows OAEP with SHA-1 only, and says CKR_GENERAL_ERROR of bad paddings."""
+    outcomes = result_of_program(hsm, "decryption", "unpadded")
+    assert outcomes["decrypts pkcs1"] == outcomes["decrypts oaep-sha1"] == ["text", "ValueError"]
+    assert outcomes["decrypts oaep-sha256"] == ["UnsupportedAlgorithm", "UnsupportedAlgorithm"]
+    assert outcomes["health"] == [True]
+
+
+@pytest.mark.parametrize("way", ["bare", "unpadded"])
+def test_decryption_and_signatures_under_load_survive(hsm: SoftHSM, way: str) -> None:
+    """Whatever strangers send, nobody who signs or decrypts with the same token is disturbed."""
+    outcomes = result_of_program(hsm, "decryption_load", "3", way)
+    assert set(outcomes) == {"signed", "text", "ValueError"}
+    assert min(outcomes.values()) > 20
+
+
 def test_sixteen_concurrent_signers_survive(hsm: SoftHSM) -> None:
     """SoftHSM, initialised for several threads, under more load than it has sessions; every signature verifies."""
     outcomes = result_of_program(hsm, "load", "5")

@@ -113,6 +113,7 @@ def test_installed_daemon_serves(environment: Environment, tmp_path: Path) -> No
             "acme",
             "cmp",
             "est",
+            "mdm",
             "monitoring",
             "ocsp",
             "repository",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -48,9 +49,16 @@ def certificate_of(
     return builder.sign(issuer_key, hashes.SHA256())
 
 
-def csr_of(key: ClientKey, common_name: str, challenge_password: str | None = None) -> bytes:
+def csr_of(
+    key: ClientKey,
+    common_name: str,
+    challenge_password: str | None = None,
+    names: Sequence[x509.GeneralName] = (),
+) -> bytes:
     """A certification request, DER."""
     builder = x509.CertificateSigningRequestBuilder().subject_name(name_of(common_name))
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     if challenge_password is not None:
         builder = builder.add_attribute(AttributeOID.CHALLENGE_PASSWORD, challenge_password.encode())
     return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
@@ -92,28 +100,51 @@ class ScepClient:
         info = self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return sha256(info).hexdigest().upper()
 
-    def enrollment(self, csr_der: bytes, message_type: MessageType = MessageType.PKCS_REQ) -> bytes:
+    def enrollment(
+        self,
+        csr_der: bytes,
+        message_type: MessageType = MessageType.PKCS_REQ,
+        *,
+        signing_time: datetime | None = None,
+    ) -> bytes:
         """A PKCSReq, RenewalReq or UpdateReq, DER; the request in it may be anything."""
-        return self.send(message_type, csr_der)
+        return self.send(message_type, csr_der, signing_time=signing_time)
 
-    def ask(self, message_type: MessageType, data: MessageData) -> bytes:
+    def ask(self, message_type: MessageType, data: MessageData, *, transaction_id: str | None = None) -> bytes:
         """Any message, DER."""
-        return self.send(message_type, encode_message_data(data))
+        return self.send(message_type, encode_message_data(data), transaction_id=transaction_id)
 
-    def send(self, message_type: MessageType, content: bytes, recipient: Recipient | None = None) -> bytes:
+    def send(
+        self,
+        message_type: MessageType,
+        content: bytes,
+        recipient: Recipient | None = None,
+        *,
+        signing_time: datetime | None = None,
+        transaction_id: str | None = None,
+    ) -> bytes:
         """A message with any content in its envelope, DER."""
         public_key = self.ra_certificate.public_key()
         if recipient is None:
             assert isinstance(public_key, rsa.RSAPublicKey)
             recipient = KeyTransport(public_key, self.ra_certificate, self.oaep)
-        return self.sign(message_type, seal_envelope(content, recipient, self.cipher, os.urandom))
+        envelope = seal_envelope(content, recipient, self.cipher, os.urandom)
+        return self.sign(message_type, envelope, signing_time=signing_time, transaction_id=transaction_id)
 
-    def sign(self, message_type: MessageType, envelope: bytes) -> bytes:
+    def sign(
+        self,
+        message_type: MessageType,
+        envelope: bytes,
+        *,
+        signing_time: datetime | None = None,
+        transaction_id: str | None = None,
+    ) -> bytes:
         """A message with any envelope, DER."""
         message = PKIMessage(
             message_type=message_type,
-            transaction_id=self.transaction_id,
+            transaction_id=transaction_id or self.transaction_id,
             sender_nonce=os.urandom(NONCE_OCTETS),
+            signing_time=signing_time,
             pkcs_pki_envelope=envelope,
         )
         return result_of(signer_with(self.key, self.certificate, self.digest).sign(message))

@@ -13,6 +13,9 @@ import click
 
 from cspd.admin.invocation import Invocation
 
+_NAMES = click.Option(
+    ["--name", "names"], multiple=True, help="What the request may name, and nothing else; may be given several times."
+)
 _COLUMNS = ("reference", "purpose", "identity", "ca", "profile", "one_time", "state", "expires_at")
 _OPTIONS = (
     click.option("--ca", help="Only for this CA: ORGANIZATION~ID."),
@@ -46,7 +49,7 @@ def _with_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.pass_obj
 def create(invocation: Invocation, /, protocol: str, identity: str, **options: Any) -> None:
     """Make a secret of PROTOCOL (est, cmp, scep) for IDENTITY, and show it once."""
-    _create(invocation, protocol, identity, **options)
+    invocation.output.record(_create(invocation, protocol, identity, **options))
 
 
 @enrollment_secret.command("list")
@@ -67,43 +70,65 @@ def revoke(invocation: Invocation, reference: str) -> None:
     invocation.output.text("The secret is revoked.", **revoked)
 
 
-def commands_for(protocol: str) -> click.Group:
-    """The group ``secret`` of a protocol: ``create``, ``list`` and ``revoke`` of its own secrets."""
+def commands_for(
+    protocol: str,
+    name: str = "secret",
+    *,
+    with_names: bool = False,
+    shown: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+) -> click.Group:
+    """The group ``name`` of a protocol: ``create``, ``list`` and ``revoke`` of its own secrets.
 
-    @click.group("secret")
+    ``with_names`` is for a protocol that checks the names of requests; ``shown`` makes of a new secret what is shown of
+    it, this once.
+    """
+
+    @click.group(name, help=f"Make and revoke {name}s of clients.")
     def secret() -> None:
-        """Make and revoke secrets of clients."""
+        """The help is above, by name."""
 
     @secret.command("create")
     @click.argument("identity")
     @_with_options
     @click.pass_obj
     def create_one(invocation: Invocation, /, identity: str, **options: Any) -> None:
-        """Make a secret for IDENTITY, and show reference number and secret once."""
-        _create(invocation, protocol, identity, **options)
+        """Make one for IDENTITY, and show it once."""
+        invocation.output.record(shown(_create(invocation, protocol, identity, **options)))
+
+    if with_names:
+        create_one.params.append(_NAMES)
 
     @secret.command("list")
     @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
     @click.pass_obj
     def list_all(invocation: Invocation, limit: int) -> None:
-        """List the secrets that have not expired, the oldest first; never the secret itself."""
+        """List those that have not expired, the oldest first; never the secret itself."""
         _list(invocation, protocol, limit)
 
     secret.add_command(revoke)
     return secret
 
 
-def _create(invocation: Invocation, protocol: str, identity: str, *, reference: str | None, **options: Any) -> None:
+def _create(
+    invocation: Invocation,
+    protocol: str,
+    identity: str,
+    *,
+    reference: str | None,
+    names: tuple[str, ...] = (),
+    **options: Any,
+) -> dict[str, Any]:
     secret = None if reference is None else _given_secret()
-    made = invocation.run(
+    made: dict[str, Any] = invocation.run(
         "enrollment-secret-create",
         purpose=protocol,
         identity=identity,
         reference=reference,
         secret=secret,
+        names=list(names) or None,
         **options,
     )
-    invocation.output.record(made)
+    return made
 
 
 def _list(invocation: Invocation, protocol: str | None, limit: int) -> None:

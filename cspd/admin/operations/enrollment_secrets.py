@@ -23,6 +23,8 @@ from cspd.authority.values import CAReference
 from cspd.config.values import parse_duration
 
 MAX_LISTED = 1000
+MAX_NAMES = 20
+Name = Annotated[str, Field(min_length=1, max_length=255)]
 
 
 class SecretToCreate(Arguments):
@@ -33,6 +35,8 @@ class SecretToCreate(Arguments):
     identity: str = Field(min_length=1, max_length=200)
     ca: str | None = Field(default=None, max_length=40)
     profile: str | None = Field(default=None, max_length=80)
+    names: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_NAMES)] | None = None
+    """What requests may name; not every protocol takes such secrets."""
     lifetime: Annotated[
         timedelta,
         BeforeValidator(parse_duration),
@@ -98,6 +102,7 @@ class EnrollmentSecretOperations:
             by=caller.requester,
             ca=ca,
             profile=arguments.profile,
+            names=arguments.names,
             one_time=arguments.one_time,
             tries=arguments.tries,
             given=arguments.given,
@@ -122,6 +127,7 @@ def _view(terms: EnrollmentSecret) -> dict[str, Any]:
         "identity": terms.identity,
         "ca": terms.ca,
         "profile": terms.profile,
+        "names": None if terms.names is None else list(terms.names),
         "one_time": terms.one_time,
         "state": terms.state,
         "failures": terms.failures,

@@ -1,7 +1,7 @@
-"""Private keys that stay in a token and yet sign wherever ``cryptography`` takes a private key.
+"""Private keys that stay in a token and yet sign, and decrypt, wherever ``cryptography`` takes a private key.
 
 ``x509.CertificateBuilder``, ``CertificateRevocationListBuilder`` and ``OCSPResponseBuilder`` look only at the abstract
-classes and call ``sign``. A signature blocks: call it in a signing thread.
+classes and call ``sign``. A signature blocks, and so does a decryption: call them in a signing thread.
 """
 
 from __future__ import annotations
@@ -15,18 +15,22 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import AsymmetricPadding
 from cryptography.hazmat.primitives.asymmetric.utils import NoDigestInfo, Prehashed
 
+from cspd.keys.pkcs11.decryption import Decrypted, DecryptionRequest, decryption_request
 from cspd.keys.pkcs11.signatures import SignatureRequest, ecdsa_request, ecdsa_signature_der, rsa_request
 
 Signer = Callable[[SignatureRequest], bytes]
 """Has the token sign; raises refusals."""
+Decrypter = Callable[[DecryptionRequest], Decrypted]
+"""Has the token decrypt; raises refusals, and UnsupportedAlgorithm for a key that was not made for it."""
 
 
 class TokenRSAPrivateKey(rsa.RSAPrivateKey):
-    """An RSA key in a token: signs with PKCS #1 v1.5 and PSS."""
+    """An RSA key in a token: signs with PKCS #1 v1.5 and PSS, decrypts with PKCS #1 v1.5 and OAEP."""
 
-    def __init__(self, public_key: rsa.RSAPublicKey, signer: Signer) -> None:
+    def __init__(self, public_key: rsa.RSAPublicKey, signer: Signer, decrypter: Decrypter) -> None:
         self._public_key = public_key
         self._signer = signer
+        self._decrypter = decrypter
 
     @property
     def key_size(self) -> int:
@@ -44,8 +48,18 @@ class TokenRSAPrivateKey(rsa.RSAPrivateKey):
         return self._signer(rsa_request(bytes(data), padding, algorithm, self.key_size))
 
     def decrypt(self, ciphertext: Any, padding: AsymmetricPadding) -> bytes:
-        """Refused: these keys sign."""
-        raise UnsupportedAlgorithm("a signing key does not decrypt")
+        """What was encrypted; raises ValueError if the padding does not fit, which nobody else may be told.
+
+        Raises UnsupportedAlgorithm for a key or a padding that the token does not decrypt with, and our refusals.
+        """
+        request = decryption_request(bytes(ciphertext), padding, self._public_key)
+        decrypted = self._decrypter(request)
+        message = decrypted.octets
+        if message is not None and decrypted.is_padded:
+            message = request.unpad(message)
+        if message is None:
+            raise ValueError("decryption failed")
+        return message
 
     def private_numbers(self) -> NoReturn:
         """Refused."""
@@ -106,4 +120,4 @@ class TokenEllipticCurvePrivateKey(ec.EllipticCurvePrivateKey):
         return self
 
 
-__all__ = ["Signer", "TokenEllipticCurvePrivateKey", "TokenRSAPrivateKey"]
+__all__ = ["Decrypter", "Signer", "TokenEllipticCurvePrivateKey", "TokenRSAPrivateKey"]

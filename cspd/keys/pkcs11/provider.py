@@ -164,7 +164,11 @@ class TokenKeys:
         token.expect(cka_id)
         key: TokenRSAPrivateKey | TokenEllipticCurvePrivateKey
         if isinstance(public_key, rsa.RSAPublicKey):
-            key = TokenRSAPrivateKey(public_key, lambda request: token.run(lambda s: s.sign(cka_id, request)))
+            key = TokenRSAPrivateKey(
+                public_key,
+                lambda request: token.run(lambda s: s.sign(cka_id, request)),
+                lambda request: token.run(lambda s: s.decrypt(cka_id, request)),
+            )
         else:
             key = TokenEllipticCurvePrivateKey(public_key, lambda request: token.run(lambda s: s.sign(cka_id, request)))
         return self._keys.setdefault(cka_id, key)

@@ -54,6 +54,17 @@ PIN_REFUSED: tuple[type[exceptions.PKCS11Error], ...] = (
 )
 """The same PIN must not be tried again: tokens lock after a few wrong ones."""
 
+PERHAPS_PADDING: tuple[type[exceptions.PKCS11Error], ...] = (
+    exceptions.EncryptedDataInvalid,
+    exceptions.EncryptedDataLenRange,
+    exceptions.DataInvalid,
+    exceptions.DataLenRange,
+    exceptions.DeviceError,
+    exceptions.FunctionFailed,
+    exceptions.GeneralError,
+)
+"""What tokens say of a padding that does not fit; the last three also of themselves."""
+
 _REASONS: Mapping[type[exceptions.PKCS11Error], tuple[str, str]] = {
     exceptions.PinIncorrect: ("hsm-pin-incorrect", "refuses the PIN"),
     exceptions.PinInvalid: ("hsm-pin-incorrect", "refuses the PIN: it has characters that no PIN there has"),
@@ -101,4 +112,4 @@ def refusal(error: pkcs11.PKCS11Error, token: str) -> Refused:
     return Unavailable(f"token {token} {reason}", code=code, detail=detail, retry_after=timedelta(seconds=30))
 
 
-__all__ = ["LOST", "PIN_REFUSED", "UNTOUCHED", "KeyVanished", "refusal"]
+__all__ = ["LOST", "PERHAPS_PADDING", "PIN_REFUSED", "UNTOUCHED", "KeyVanished", "refusal"]

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hmac
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,12 +25,15 @@ from threading import Condition, Lock
 from typing import Any, TypeVar
 
 import pkcs11
-from pkcs11 import ObjectClass, TokenFlag
+from cryptography.exceptions import UnsupportedAlgorithm
+from pkcs11 import MechanismFlag, ObjectClass, TokenFlag
+from pkcs11.types import DecryptMixin
 from twisted.logger import Logger
 
 from cspd.keys.pkcs11 import objects
+from cspd.keys.pkcs11.decryption import Decrypted, DecryptionRequest
 from cspd.keys.pkcs11.modules import Module, Modules
-from cspd.keys.pkcs11.refusals import LOST, PIN_REFUSED, KeyVanished, refusal
+from cspd.keys.pkcs11.refusals import LOST, PERHAPS_PADDING, PIN_REFUSED, KeyVanished, refusal
 from cspd.keys.pkcs11.signatures import SignatureRequest
 from cspd.refusals import NotFound, Refused, Unavailable
 
@@ -69,14 +72,46 @@ class TokenSession:
         self._module = module
         self._seen = seen
         self._private_keys: dict[bytes, Any] = {}
+        self._bare_decryption: bool | None = None
 
     def sign(self, identifier: bytes, request: SignatureRequest) -> bytes:
         """Sign on the token; raises PKCS11Error, or NotFound."""
+        key = self._private_key(identifier)
+        signature = key.sign(request.data, mechanism=request.mechanism, mechanism_param=request.parameter)
+        return bytes(signature)
+
+    def decrypt(self, identifier: bytes, request: DecryptionRequest) -> Decrypted:
+        """Decrypt on the token; raises PKCS11Error, NotFound, or UnsupportedAlgorithm for what key or token cannot.
+
+        Somebody who sends what does not decrypt must neither learn why nor have us take the token for lost.
+        """
+        key = self._private_key(identifier)
+        if not isinstance(key, DecryptMixin):
+            raise UnsupportedAlgorithm("the key was made for signatures only")
+        if self._has_bare_decryption():
+            return Decrypted(_octets(key.decrypt(request.data, mechanism=pkcs11.Mechanism.RSA_X_509)), is_padded=True)
+        octets: bytes | None
+        try:
+            octets = _octets(key.decrypt(request.data, mechanism=request.mechanism, mechanism_param=request.parameter))
+        except PERHAPS_PADDING:
+            octets = None
+        except (pkcs11.ArgumentsBad, pkcs11.MechanismInvalid, pkcs11.MechanismParamInvalid) as error:
+            raise UnsupportedAlgorithm(f"the token does not decrypt with {request.mechanism.name} so") from error
+        self.require_login()  # whether it fitted or not, so that it takes as long; tells whether the session is lost
+        return Decrypted(octets, is_padded=False)
+
+    def _private_key(self, identifier: bytes) -> Any:
         key = self._private_keys.get(identifier)
         if key is None:
             key = self._private_keys[identifier] = self.find_key(ObjectClass.PRIVATE_KEY, identifier)
-        signature = key.sign(request.data, mechanism=request.mechanism, mechanism_param=request.parameter)
-        return bytes(signature)
+        return key
+
+    def _has_bare_decryption(self) -> bool:
+        if self._bare_decryption is None:
+            self._bare_decryption = pkcs11.Mechanism.RSA_X_509 in self.mechanisms and bool(
+                self.raw.token.slot.get_mechanism_info(pkcs11.Mechanism.RSA_X_509).flags & MechanismFlag.DECRYPT
+            )
+        return self._bare_decryption
 
     def find_key(self, kind: ObjectClass, identifier: bytes) -> Any:
         """The one key object with this CKA_ID; raises KeyVanished if there was one, or NotFound, or PKCS11Error."""
@@ -365,6 +400,11 @@ class Token:
             self.problem = None
             self._pause = _PAUSE
             self._log.info("keys: token {name} signs", name=self.name)
+
+
+def _octets(plain: bytes | Iterator[bytes]) -> bytes:
+    assert isinstance(plain, bytes)  # as what was decrypted
+    return plain
 
 
 def _is_one_of(error: pkcs11.PKCS11Error, classes: tuple[type[Exception], ...]) -> bool:

@@ -32,13 +32,17 @@ _VERSION_1 = tlv.integer(1)
 _NO_SIGNERS = tlv.element(tlv.SET, b"")
 
 
-def encode_certs_only(certificates_der: Iterable[bytes], crls_der: Iterable[bytes] = ()) -> bytes:
+def encode_certs_only(
+    certificates_der: Iterable[bytes], crls_der: Iterable[bytes] = (), *, in_given_order: bool = False
+) -> bytes:
     """A ContentInfo with a SignedData that nobody signed and that carries certificates and CRLs, DER.
 
     The "certs-only" message of RFC 5272, 4.1 (EST, SCEP, CMC). The certificates are in the order of DER's SET OF, which
-    is none that means anything.
+    is none that means anything; ``in_given_order`` is for clients that take the first certificate that will do, and is
+    BER, as RFC 5652, 5.1 lets it be.
     """
-    certificates, crls = b"".join(sorted(certificates_der)), b"".join(sorted(crls_der))
+    ordered = list(certificates_der) if in_given_order else sorted(certificates_der)
+    certificates, crls = b"".join(ordered), b"".join(sorted(crls_der))
     signed_data = tlv.sequence(
         _VERSION_1,
         tlv.element(tlv.SET, b""),

@@ -68,7 +68,7 @@ class SignedDataBuilder:
     ) -> bytes:
         """The SET OF attributes to be signed, DER; ``more`` are values, DER, by object identifier.
 
-        ``content`` None is a message without content, as SCEP answers when it has nothing to give (RFC 8894, 3.3.2).
+        ``content`` None is a message without content: there is none, or it is elsewhere (RFC 5652, 5.2).
         """
         hasher = hashes.Hash(self._digest)
         hasher.update(content or b"")

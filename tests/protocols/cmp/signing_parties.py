@@ -60,7 +60,7 @@ class House:
             audit=installation.audit,
             master_key=MasterKey(b"m" * 32, Random(2).randbytes),
         )
-        self.mac_keys = MACKeys(pool or InlinePool())
+        rules = CMPConfig.model_validate(section).rules_by_name()
         anchors = TrustAnchors([self.vendor.certificate])
         authorities = []
         if ra_trust:
@@ -71,11 +71,11 @@ class House:
             clock=installation.clock,
             authorities=installation.registry,
             secrets=self.secrets,
-            mac_keys=self.mac_keys,
+            mac_keys=MACKeys(pool or InlinePool(), rules),
             certificates=ClientCertificates(
                 certificates=Certificates(installation.database), status=installation.status
             ),
-            rules=CMPConfig.model_validate(section).rules_by_name(),
+            rules=rules,
             trust={"vendors": anchors},
             registration_authorities=RegistrationAuthorities(authorities),
             no_secret=b"random",
@@ -88,7 +88,9 @@ class House:
 
     def authenticate(self, made: PKIMessage, **terms: Any) -> Sender:
         """Whom the senders recognize."""
-        return result_of(self.senders.authenticate(made, replace(TERMS, **terms)))
+        database = self.installation.database
+        claimed = result_of(database.read(lambda connection: self.senders.look_up(connection, made)))
+        return result_of(self.senders.authenticate(made, replace(TERMS, **terms), claimed))
 
     def own(
         self,

@@ -163,14 +163,14 @@ def test_another_set_of_rules_is_that_of_the_path() -> None:
 
 def test_a_key_that_verified_a_message_is_kept_and_others_are_not(house: House) -> None:
     pool = SteppedPool()
-    keys = MACKeys(pool, kept=2)
+    keys = MACKeys(pool, {"default": RuleConfig(id="default").algorithm_rules()}, kept=2)
     made = [replace(MAC, salt=bytes((number,))).derive(b"secret") for number in range(3)]
     for key in made:
-        keys.keep(b"secret", key)
-    assert result_of(keys.derive(b"secret", replace(MAC, salt=b"\2"))) is made[2]
+        keys.keep(b"secret", key, "default")
+    assert result_of(keys.derive(b"secret", made[2].algorithm, "default")) is made[2]
     assert not pool.tasks
     for secret, salt in ((b"secret", b"\0"), (b"another", b"\2")):
-        keys.derive(secret, replace(MAC, salt=salt)).send(None)
+        keys.derive(secret, replace(MAC, salt=salt).algorithm, "default").send(None)
         assert pool.tasks.pop()
 
 

@@ -117,12 +117,9 @@ def test_the_same_message_to_two_workers_at_one_time_gets_one_certificate(
     (tmp_path / "other").mkdir()
     other = World(tmp_path / "other", shares=world, **section)
 
-    async def none_yet(*_: object) -> None:
-        return None
-
     client = CMPClient(other.send, world.client().protection, now=world.house.clock.now())
     first = client.ask(ir(signed_request(world.key)))
-    monkeypatch.setattr(other.assembled.service, "_transaction", none_yet)
+    monkeypatch.setattr(other.assembled.service, "_transaction", lambda *_: None)
     assert client.again().body == first.body
     assert client.again().header.sender_nonce == first.header.sender_nonce
     client.nonce = None
@@ -135,10 +132,7 @@ def test_another_message_with_the_same_id_at_one_time_is_refused(world: World, m
     client = world.client()
     client.ask(ir(signed_request(world.key)))
 
-    async def none_yet(*_: object) -> None:
-        return None
-
-    monkeypatch.setattr(world.assembled.service, "_transaction", none_yet)
+    monkeypatch.setattr(world.assembled.service, "_transaction", lambda *_: None)
     client.nonce = None
     other = ir(signed_request(new_key(), "second", 1))
     assert fail_info(client.ask(other)) is PKIFailureInfo.TRANSACTION_ID_IN_USE
@@ -150,14 +144,13 @@ def test_of_two_messages_that_go_on_at_one_time_one_is_refused(world: World, mon
     client = world.client()
     ip = client.ask(ir(signed_request(world.key)))
     service: Any = world.assembled.service
-    before = result_of(service._transaction(ip.header, _address(world)))
-
-    async def as_before(*_: object) -> object:
-        return before
+    before = result_of(
+        world.house.database.read(lambda connection: service._transaction(connection, ip.header, _address(world)))
+    )
 
     client.ask(confirmation(ip))
     client.nonce = ip.header.sender_nonce
-    monkeypatch.setattr(service, "_transaction", as_before)
+    monkeypatch.setattr(service, "_transaction", lambda *_: before)
     assert fail_info(client.ask(error())) is PKIFailureInfo.BAD_RECIPIENT_NONCE
     assert world.states() == [TransactionState.CONFIRMED]
     assert world.status(certificate(ip)).state is CertificateState.GOOD

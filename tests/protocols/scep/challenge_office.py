@@ -13,11 +13,13 @@ from cspd.authentication.secrets import EnrollmentSecrets, NewSecret
 from cspd.authority.certificates import Certificates
 from cspd.authority.values import CAReference, CertificateRecord, EnrollmentRequest, Issued, Pending, Requester
 from cspd.keys.encryption import MasterKey
+from cspd.store.secrets import SharedSecrets
 from cspd.x509.csr import parse_csr
+from protocols.scep.challenge_making import ChallengeMaking
 from protocols.scep.challenges import ChallengeAuthorizer, ChallengeRules
 from protocols.scep.interfaces import Authorization, RequestForCertificate, Terms
 from protocols.scep.messages import MessageType
-from protocols.scep.one_time_challenges import PURPOSE
+from protocols.scep.one_time_challenges import PURPOSE, OneTimeChallenge, joined_text
 from tests.support.issuing import House, common_name, make_csr
 from tests.support.running import result_of
 
@@ -28,10 +30,17 @@ STATIC = b"correct horse battery"
 DAY = timedelta(days=1)
 
 
+def challenge_text(new: NewSecret) -> str:
+    """What a device sends."""
+    return joined_text(OneTimeChallenge(new.terms.reference, new.secret))
+
+
 class Office:
     """Makes challenges, and asks an authorizer for devices."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, key: int = 5) -> None:
+        """``key`` is the seed of what all nodes share."""
+        self._key = key
         self.house = House()
         self.secrets = EnrollmentSecrets(
             clock=self.house.clock,
@@ -40,6 +49,12 @@ class Office:
             audit=self.house.audit,
             master_key=MasterKey(b"m" * 32, Random(2).randbytes),
         )
+
+    def making(self, random: Random) -> ChallengeMaking:
+        """Makes challenges for others, on a node of its own."""
+        house = self.house
+        shared = SharedSecrets(database=house.database, clock=house.clock, random_bytes=Random(self._key).randbytes)
+        return ChallengeMaking(random=random, secrets=self.secrets, shared_secrets=shared)
 
     def create(self, **values: Any) -> NewSecret:
         """A one-time challenge."""
@@ -72,7 +87,7 @@ class Office:
     ) -> RequestForCertificate:
         """What a device sends."""
         key = ec.generate_private_key(ec.SECP256R1())
-        csr_der = make_csr(key, subject or common_name("a.example"), names)
+        csr_der = make_csr(key, common_name("a.example") if subject is None else subject, names)
         return RequestForCertificate(
             message_type=MessageType.PKCS_REQ,
             transaction_id="t-1",

@@ -114,7 +114,7 @@ def test_messages_that_do_not_exist_cannot_be_made(changes: dict[str, object]) -
         PKIMessage(**{**fields, **changes})  # type: ignore[arg-type]
 
 
-def test_an_answer_that_gives_nothing_has_no_content() -> None:
+def test_an_answer_that_gives_nothing_has_a_content_of_no_octets() -> None:
     message = PKIMessage(
         message_type=MessageType.CERT_REP,
         transaction_id="1",
@@ -123,7 +123,8 @@ def test_an_answer_that_gives_nothing_has_no_content() -> None:
         pki_status=PKIStatus.PENDING,
     )
     written = result_of(signer_with(rsa_key("ra now"), ra_certificate(), hashes.SHA256()).sign(message))
-    assert read_signed_data(written).content is None
+    assert read_signed_data(written).content == b""
+    assert decode(written).message.pkcs_pki_envelope is None
 
 
 @pytest.mark.parametrize("digest", [hashes.SHA1(), hashes.SHA256(), hashes.SHA512()])

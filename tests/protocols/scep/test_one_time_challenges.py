@@ -12,11 +12,10 @@ from cspd.authentication.secrets import MAX_REFERENCE, GivenSecret
 from protocols.scep.one_time_challenges import (
     MAX_TOKEN,
     OneTimeChallenge,
-    challenge_text,
     ndes_secret,
     read_challenge,
 )
-from tests.protocols.scep.challenge_office import Office
+from tests.protocols.scep.challenge_office import Office, challenge_text
 
 LETTERS = st.characters(min_codepoint=33, max_codepoint=126)
 

@@ -14,18 +14,19 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
 from cspd.authority.values import CAReference, EnrollmentRequest, Issued, Pending
+from cspd.certified_keys.following import CertifiedKeys, takes_over_at
+from cspd.certified_keys.making import CLAIM, KeyCertification
 from cspd.health import HealthState
 from cspd.keys.config import KeysConfig
 from cspd.keys.deployment import Deployment, DeploymentChanged
 from cspd.keys.values import KeyReference, KeyType
 from cspd.refusals import Unavailable
 from cspd.store.tables import certificates
-from protocols.tsp.certification import CLAIM, UnitCertification
-from protocols.tsp.certified_units import GRACE, CertifiedUnits, takes_over_at
+from protocols.tsp.certified_units import GRACE, WORDS, CertifiedUnits, unit_faults, wanted_by
 from protocols.tsp.config import CertificationConfig
 from protocols.tsp.interfaces import TimeStampUnit
 from protocols.tsp.unit_checks import find_faults
-from protocols.tsp.unit_records import claim, read_units
+from protocols.tsp.unit_tables import RECORDS
 from protocols.tsp.units import Units
 from tests.support.authorities import ALICE, ISSUING, Installation
 from tests.support.running import result_of
@@ -45,26 +46,32 @@ class Node:
         self.timers = installation.reactor
         self.clock = installation.clock
         self.units = Units(["tsa"], clock=self.clock)
-        self.certified = CertifiedUnits(
-            {"tsa": config},
+        self.certified = CertifiedKeys(
+            {"tsa": wanted_by(config)},
             clock=self.clock,
             database=installation.database,
+            records=RECORDS,
             keys=installation.keys,
             authorities=installation.registry,
             status=installation.status,
             audit=installation.audit,
-            certification=UnitCertification(
+            certification=KeyCertification(
                 clock=self.clock,
                 random_bytes=Random(name).randbytes,
                 database=installation.database,
+                records=RECORDS,
                 keys=installation.keys,
                 authorities=installation.registry,
                 issuance=replaced.get("issuance", installation.issuance),
                 audit=installation.audit,
                 process=name,
+                words=WORDS,
+                find_faults=unit_faults,
             ),
-            units=self.units,
+            user=CertifiedUnits(self.units),
             timers=self.timers,
+            words=WORDS,
+            grace=GRACE,
         )
         self.certified.start()
 
@@ -202,7 +209,7 @@ def test_a_node_that_is_overtaken_takes_what_the_other_made() -> None:
 def test_a_maker_that_died_is_replaced_after_its_claim() -> None:
     first = installed()
     now = first.clock.now()
-    result_of(first.database.write(lambda c: claim(c, "tsa", owner="dead", now=now, until=now + CLAIM)))
+    result_of(first.database.write(lambda c: RECORDS.claim(c, "tsa", owner="dead", now=now, until=now + CLAIM)))
     node = Node(first)
     node.tick()
     with pytest.raises(Unavailable):
@@ -252,9 +259,9 @@ def test_a_key_lifetime_longer_than_the_certificate_ends_with_nine_tenths_of_it(
     installation = installed()
     config = CONFIG.model_copy(update={"key_lifetime": 10 * YEAR})
     Node(installation, config)
-    [record] = result_of(installation.database.read(read_units))
+    [record] = result_of(installation.database.read(RECORDS.read))
     life = record.not_after - record.created_at
-    assert takes_over_at(config, record) == record.not_after - life / 10
+    assert takes_over_at(wanted_by(config), record) == record.not_after - life / 10
 
 
 def test_the_last_tenth_of_the_life_does_not_wait_for_the_job() -> None:
@@ -294,7 +301,7 @@ def test_a_key_that_has_gone_already_does_not_stop_the_clearing() -> None:
     result_of(installation.keys.delete(first))
     node.clock.advance(GRACE)
     node.renew()
-    assert len(result_of(installation.database.read(read_units))) == 1
+    assert len(result_of(installation.database.read(RECORDS.read))) == 1
 
 
 def test_a_ca_without_the_profile_is_told_and_tried_again() -> None:
@@ -303,7 +310,7 @@ def test_a_ca_without_the_profile_is_told_and_tried_again() -> None:
         node = Node(installation)
     trouble = "it gets no certificate: CA demo~issuing has no profile 'timestamping'"
     assert node.health() == (HealthState.FAILED, trouble)
-    assert [each["log_format"] for each in logs] == ["time-stamp issuer {issuer} gets no certificate: {reason}"]
+    assert [each["log_format"] for each in logs] == ["{what} {holder} gets no certificate: {reason}"]
     with pytest.raises(Unavailable) as refused:
         _ = node.unit
     assert refused.value.detail == trouble
@@ -421,7 +428,10 @@ def test_a_store_that_is_away_lets_the_unit_sign_on_until_its_end(monkeypatch: p
         node.tick(5)
         newcomer = Node(Installation(shares=installation), name="newcomer")
     assert node.unit is unit
-    assert newcomer.health() == (HealthState.FAILED, "its unit cannot be read: the store does not answer")
+    assert newcomer.health() == (
+        HealthState.FAILED,
+        "its key and certificate cannot be read: the store does not answer",
+    )
     node.clock.advance(2 * YEAR)
     with pytest.raises(Unavailable):
         _ = node.unit

@@ -309,3 +309,17 @@ def test_who_makes_secrets_has_a_limited_number_that_wait_to_be_used(office: Off
         make()
     office.house.clock.advance(DAY)
     make()
+
+
+def test_a_secret_for_certain_names_is_none_where_names_are_not_looked_at(office: Office) -> None:
+    values = {"purpose": "est", "identity": "device 7", "lifetime": DAY, "by": ADMINISTRATOR, "names": ["a.example"]}
+    new = result_of(office.secrets.create(**values))
+    found = result_of(office.secrets.check("est", new.terms.reference, new.secret))
+    assert found.names == ("a.example",)
+    found.require(ISSUING, "tls-client", {"A.example"})
+    for names in ((), ("a.example", "b.example")):
+        with pytest.raises(Forbidden, match="other names"):
+            found.require(ISSUING, "tls-client", names)
+    with pytest.raises(Forbidden, match="other names"):
+        found.require(ISSUING, "tls-client")
+    assert office.house.audit.events[-1].fields["names"] == "a.example"

@@ -25,6 +25,7 @@ _OPTIONAL = re.compile(r"#([a-z_0-9]+ = .*|\[.*\])")
 _EXAMPLES = {
     "protocols.acme.profiles",
     "protocols.est.users",
+    "protocols.scep.services.webhook.users",
     "protocols.tsp.issuers.ca_chain",
     "protocols.cmp.registration_authorities.cas",
 }
@@ -86,7 +87,17 @@ def test_reference_configuration_loads(tmp_path: Path) -> None:
     write_pem(tmp_path / "tsa-ca.pem", tsa.issuing.certificate)
     write_pem(tmp_path / "tsa-root.pem", tsa.root.certificate)
     configuration = load_configuration(tmp_path / "cspd.toml", environment={}, clock=FrozenClock())
-    assert sorted(configuration.protocols) == ["acme", "cmp", "est", "monitoring", "ocsp", "repository", "scep", "tsp"]
+    assert sorted(configuration.protocols) == [
+        "acme",
+        "cmp",
+        "est",
+        "mdm",
+        "monitoring",
+        "ocsp",
+        "repository",
+        "scep",
+        "tsp",
+    ]
     assert [warning.key for warning in configuration.warnings] == [("keys", "software")]
 
 

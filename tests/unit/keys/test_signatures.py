@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import NoDigestInfo, Prehashed, decode_dss_signature
 from pkcs11 import MGF, Mechanism
 
+from cspd.keys.pkcs11.decryption import Decrypted, DecryptionRequest
 from cspd.keys.pkcs11.keys import TokenEllipticCurvePrivateKey, TokenRSAPrivateKey
 from cspd.keys.pkcs11.signatures import SignatureRequest, ecdsa_request, ecdsa_signature_der, rsa_request
 
@@ -25,16 +26,22 @@ def raw_rsa(request: SignatureRequest) -> bytes:
     return RSA_KEY.sign(request.data, padding.PKCS1v15(), NoDigestInfo())
 
 
+def no_decryption(request: DecryptionRequest) -> Decrypted:
+    raise AssertionError("nothing is decrypted here")
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda a: a.name)
 def test_pkcs1_signatures_have_the_digest_info_of_their_hash(algorithm: hashes.HashAlgorithm) -> None:
-    signature = TokenRSAPrivateKey(RSA_KEY.public_key(), raw_rsa).sign(b"message", padding.PKCS1v15(), algorithm)
+    signature = TokenRSAPrivateKey(RSA_KEY.public_key(), raw_rsa, no_decryption).sign(
+        b"message", padding.PKCS1v15(), algorithm
+    )
     RSA_KEY.public_key().verify(signature, b"message", padding.PKCS1v15(), algorithm)
 
 
 def test_a_digest_made_beforehand_is_not_hashed_again() -> None:
     digest = hashes.Hash(hashes.SHA256())
     digest.update(b"message")
-    key = TokenRSAPrivateKey(RSA_KEY.public_key(), raw_rsa)
+    key = TokenRSAPrivateKey(RSA_KEY.public_key(), raw_rsa, no_decryption)
     signature = key.sign(digest.finalize(), padding.PKCS1v15(), Prehashed(hashes.SHA256()))
     RSA_KEY.public_key().verify(signature, b"message", padding.PKCS1v15(), hashes.SHA256())
 

@@ -1,0 +1,1 @@
+"""Requests to other people's HTTP servers: TLS that is verified, limits, and the proxy of conf."""
