@@ -154,7 +154,7 @@ def _checked(
     for attribute in names.subject:
         if attribute.oid in _NOT_IN_SUBJECTS:
             raise BadName(f"{_NOT_IN_SUBJECTS[attribute.oid]} is not supported in subjects", code=BAD_SUBJECT)
-        if attribute.oid == NameOID.COMMON_NAME:
+        if attribute.oid in (NameOID.COMMON_NAME, NameOID.USER_ID):
             _check_common_name(account, str(attribute.value), rules, known_hosts)
     return CertificateNames(names.subject, tuple(alt_names))
 
