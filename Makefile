@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STATE ?= var
-BENCHMARKS ?= http_floor ocsp tsa signing store crl enroll est cmp memory
+BENCHMARKS ?= http_floor ocsp tsa signing store crl enroll est cmp scep memory
 .DEFAULT_GOAL := help
 .PHONY: help run install test unit interop fuzz check format conformance bench lock clean
 

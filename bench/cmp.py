@@ -13,7 +13,6 @@ import argparse
 import secrets
 import statistics
 import subprocess
-import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -26,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from bench.enroll import make_csr
-from bench.enrolling import EnrollingDaemon, enroll_rate, post, verdict
+from bench.enrolling import EnrollingDaemon, benchmark, enroll_rate, post, verdict
 from bench.load import Loaded, pinned, write_requests, wrk
 from cspd.clock import SystemClock
 from cspd.x509 import tlv
@@ -109,18 +108,7 @@ def mock_server(folder: Path, certificate_der: bytes) -> Iterator[tuple[int, int
 
 def main() -> None:
     """Measure in turn and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--connections", type=int, default=32)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        daemon = EnrollingDaemon(folder / "cspd")
-        try:
-            _measure(daemon, folder, options)
-        finally:
-            daemon.stop()
+    benchmark(__doc__, _measure)
 
 
 def _measure(daemon: EnrollingDaemon, folder: Path, options: argparse.Namespace) -> None:

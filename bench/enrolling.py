@@ -1,17 +1,19 @@
-"""The demonstration's daemon on core 0, and what ``enroll()`` alone does there, for the benchmarks of EST and CMP."""
+"""The demonstration's daemon on core 0, and what ``enroll()`` alone does there: for the benchmarks of enrollment."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,24 @@ from bench.load import pinned
 from tests.support.processes import free_port
 
 GOAL = 0.60
+
+Measure = Callable[["EnrollingDaemon", Path, argparse.Namespace], None]
+
+
+def benchmark(description: str | None, measure: Measure) -> None:
+    """The command line of a benchmark, which measures a new daemon, with a folder for files."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--connections", type=int, default=32)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        daemon = EnrollingDaemon(folder / "cspd")
+        try:
+            measure(daemon, folder, options)
+        finally:
+            daemon.stop()
 
 
 class EnrollingDaemon:
@@ -71,12 +91,17 @@ class EnrollingDaemon:
 
 def enroll_rate() -> float:
     """Certificates a second of ``bench.enroll``, in a process on core 0, as the daemon is."""
+    return enroll_alone()[0]
+
+
+def enroll_alone() -> tuple[float, float]:
+    """The same, and microseconds of processor time for each."""
     command = [*pinned(0), sys.executable, "-m", "bench.enroll", "--alone"]
     environment = {"CERTIFICATES": "1500", **os.environ}
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
-    rate = re.search(r"^enroll\(\): (\d+)/s", done, re.MULTILINE)
-    assert rate is not None, done
-    return float(rate[1])
+    found = re.search(r"^enroll\(\): (\d+)/s, (\d+) us CPU", done, re.MULTILINE)
+    assert found is not None, done
+    return float(found[1]), float(found[2])
 
 
 def post(path: str, media_type: str, body: bytes, *headers: str) -> bytes:
@@ -91,9 +116,11 @@ def post(path: str, media_type: str, body: bytes, *headers: str) -> bytes:
     return "\r\n".join((*lines, "", "")).encode() + body
 
 
-def verdict(name: str, rates: list[float], cpu: float, shares: list[float]) -> str:
+def verdict(
+    name: str, rates: list[float], cpu: float, shares: list[float], *, of: str = "enroll()", goal: float = GOAL
+) -> str:
     """A line of the result."""
     rates, shares = sorted(rates), sorted(shares)
     rate, share = rates[len(rates) // 2], shares[len(shares) // 2]
-    met = "met" if share >= GOAL else "MISSED"
-    return f"{name:24} {rate:6.0f}/s {cpu:7.0f} us CPU {share:7.1%} of enroll(); goal {GOAL:.0%} {met}"
+    met = "met" if share >= goal else "MISSED"
+    return f"{name:24} {rate:6.0f}/s {cpu:7.0f} us CPU {share:7.1%} of {of}; goal {goal:.0%} {met}"

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Coroutine, Mapping
+from contextvars import Context, copy_context
 from datetime import timedelta
 from functools import partial
 from io import BytesIO
@@ -49,7 +50,9 @@ class WSGIAdapter:
 
         Raises Unavailable while too many wait, and what the application raises.
         """
-        return await self._pool.run(partial(call_application, self._application, environ_of(request, extra)))
+        call = partial(call_application, self._application, environ_of(request, extra))
+        # Whose request it is goes along, for the log (cspd.correlation).
+        return await self._pool.run(partial(copy_context().run, call))
 
 
 class ReactorCalls:
@@ -66,10 +69,10 @@ class ReactorCalls:
         Raises what it raises, and Unavailable when it takes too long.
         """
         call: Callable[..., T] = blockingCallFromThread
-        return call(self._reactor, self._begin, work)
+        return call(self._reactor, self._begin, work, copy_context())
 
-    def _begin(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Deferred[T]:
-        begun = Deferred.fromCoroutine(work())
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, T]], context: Context) -> Deferred[T]:
+        begun = context.run(Deferred.fromCoroutine, work())
         begun.addTimeout(self._timeout.total_seconds(), self._reactor)
         begun.addErrback(_too_long)
         return begun

@@ -35,7 +35,9 @@ def read_xml(document: bytes) -> etree._Element:
     try:
         root = etree.fromstring(document, parser)
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
-        raise Malformed("not well-formed XML", code="xml-syntax", detail=str(error)[:200]) from error
+        # The text of the error may repeat a piece of the document, and that of a password.
+        where = f"libxml2 {error.code} at {error.position}" if isinstance(error, etree.XMLSyntaxError) else ""
+        raise Malformed("not well-formed XML", code="xml-syntax", detail=where) from error
     if root is None:
         raise Malformed("an XML document without an element", code="xml-syntax")
     # The declaration may have come in another encoding.

@@ -6,6 +6,7 @@ Who hashes or repeats a name has to take the octets of the certificate: encoded 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cspd.x509 import tlv
 
@@ -42,6 +43,7 @@ class CertificateFields:
         return info[start + 1 : stop]
 
 
+@lru_cache(maxsize=64)  # a request looks at its signer's certificate, and at ours, several times
 def fields_of(certificate_der: bytes) -> CertificateFields:
     """Cut the fields out of a certificate, DER; raises DERError for bytes that are none."""
     position, end = tlv.read_only(certificate_der, 0, len(certificate_der), tlv.SEQUENCE)

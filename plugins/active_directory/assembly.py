@@ -42,19 +42,12 @@ def build_directory(
         ThreadPool(f"directory-{name}", config.threads, call_from_thread=reactor.callFromThread),
         max_waiting=config.max_waiting,
     )
-    random = SystemRandom()
-    nameservers = _nameservers(config.dns_servers)
-    locator = Locator(
-        reactor=reactor,
-        resolver=Resolver(reactor=reactor, random=random, nameservers=lambda: nameservers or system_nameservers()),
-        random=random,
-        timeout=config.dns_timeout.total_seconds(),
-        find_addresses=bool(nameservers),
-    )
     forests = [
         Forest(
             domain,
-            locator=locator,
+            locator=_locator(
+                domain.dns_servers or config.dns_servers, config.dns_timeout.total_seconds(), reactor=reactor
+            ),
             connections=_connections(domain, config.threads, secret=secret, folder=folder),
             threads=threads,
             seconds=reactor.seconds,
@@ -83,6 +76,14 @@ def _validated(settings: Mapping[str, Any]) -> ActiveDirectorySettings:
     except ValidationError as error:
         found = error.errors()[0]
         raise Malformed(f"settings.{'.'.join(map(str, found['loc']))}: {found['msg']}") from None
+
+
+def _locator(dns_servers: Sequence[str], timeout: float, *, reactor: Any) -> Locator:
+    """Asks those servers, or those of the operating system, which then also says where hosts are."""
+    random = SystemRandom()
+    nameservers = _nameservers(dns_servers)
+    resolver = Resolver(reactor=reactor, random=random, nameservers=lambda: nameservers or system_nameservers())
+    return Locator(reactor=reactor, resolver=resolver, random=random, timeout=timeout, find_addresses=bool(nameservers))
 
 
 def _connections(domain: DomainSettings, threads: int, *, secret: Secret, folder: Path) -> Connections:

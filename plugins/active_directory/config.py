@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from cspd.config.values import PositiveDuration, SecretReference, Section
+from cspd.directory.account_names import parse_domain
 
 _LDAP, _LDAPS, _GC, _GCS = 389, 636, 3268, 3269
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -30,6 +31,10 @@ def _dns_name(text: str) -> str:
 DNSName = Annotated[str, AfterValidator(_dns_name)]
 
 
+DNSServers = Annotated[tuple[str, ...], Field(max_length=8)]
+"""``192.0.2.53`` or ``192.0.2.53:53``."""
+
+
 class KerberosSettings(Section):
     """How cspd logs on to the directory by Kerberos (P-WST-02 to 04)."""
 
@@ -46,6 +51,8 @@ class DomainSettings(Section):
     """The root domain (P-WST-22); child domains are found by themselves."""
     domain_controllers: tuple[DNSName, ...] = ()
     """Which to ask, in that order (P-WST-21); those that DNS names if absent."""
+    dns_servers: DNSServers = ()
+    """Who knows the SRV records of this forest."""
     ldaps: bool = False
     """TLS from the first octet (P-WST-06)."""
     start_tls: bool = True
@@ -102,10 +109,11 @@ class ActiveDirectorySettings(Section):
     """All settings of one connector."""
 
     domains: Annotated[tuple[DomainSettings, ...], Field(min_length=1, max_length=64)]
-    default_domain: DNSName | None = None
-    """Of users who name no domain, nor their request (P-WST-22); the first of ``domains`` if absent."""
-    dns_servers: Annotated[tuple[str, ...], Field(max_length=8)] = ()
-    """Who knows the SRV records: ``192.0.2.53`` or ``192.0.2.53:53``; those of the operating system if absent."""
+    default_domain: Annotated[str, AfterValidator(parse_domain)] | None = None
+    """Of users who name no domain, nor their request (P-WST-22), DNS or NetBIOS name; the first of ``domains`` if
+    absent."""
+    dns_servers: DNSServers = ()
+    """Of the domains that have none of their own; those of the operating system if absent."""
     dns_timeout: PositiveDuration = timedelta(seconds=10)
     kerberos_configuration: str | None = None
     """``krb5.conf`` (P-WST-04); that of the operating system if absent. One for the whole process."""

@@ -30,5 +30,5 @@ class MDMConfig(Section):
     """Orders may ask for PKCS#12 with 3DES and SHA-1, for devices that read nothing better."""
     soap_threads: Annotated[int, Field(ge=1, le=64)] = 4
     """SOAP calls that are worked on at the same time."""
-    soap_timeout: DurationOfSeconds = timedelta(seconds=60)
-    """How long one may take."""
+    soap_timeout: DurationOfSeconds = timedelta(seconds=30)
+    """How long one may take; less than the write_timeout of the listener, so that there is a fault."""

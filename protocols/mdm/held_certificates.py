@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cspd.authority.interfaces import Authorities, Revocation
-from cspd.authority.values import CAReference, CertificateState, Requester, RevocationReason, RevocationRequest
+from cspd.authority.values import CAReference, CertificateState, RevocationReason, RevocationRequest
 from cspd.clock import Clock
 from cspd.digital_ids.service import DigitalIDs
 from cspd.digital_ids.values import HeldCertificate
@@ -61,22 +61,20 @@ class HeldCertificates:
         _, held = await self._one(message, caller)
         return await self.describe(held)
 
-    async def revoke(self, message: RevokeCertificate, requester: Requester, caller: Caller) -> CertificateDescription:
+    async def revoke(self, message: RevokeCertificate, caller: Caller) -> CertificateDescription:
         """Revoke it; raises as :meth:`get`, AlreadyRevoked and BadRevocationReason."""
         if message.reason is RevocationReason.CERTIFICATE_HOLD:
             raise BadRevocationReason("certificateHold is for HoldCertificate")
-        return await self._revoke(message, message.reason, requester, caller)
+        return await self._revoke(message, message.reason, caller)
 
-    async def hold(self, message: HoldCertificate, requester: Requester, caller: Caller) -> CertificateDescription:
+    async def hold(self, message: HoldCertificate, caller: Caller) -> CertificateDescription:
         """Put it on hold; raises as :meth:`get`, and AlreadyRevoked."""
-        return await self._revoke(message, RevocationReason.CERTIFICATE_HOLD, requester, caller)
+        return await self._revoke(message, RevocationReason.CERTIFICATE_HOLD, caller)
 
-    async def release(
-        self, message: ReleaseCertificate, requester: Requester, caller: Caller
-    ) -> CertificateDescription:
+    async def release(self, message: ReleaseCertificate, caller: Caller) -> CertificateDescription:
         """Take it off hold; raises as :meth:`get`, and Conflict unless it is held."""
         ca, held = await self._one(message, caller)
-        await self._revocation.unhold(ca, held.serial, requester)
+        await self._revocation.unhold(ca, held.serial, caller.requester)
         return await self._again(held, caller)
 
     async def describe(self, held: HeldCertificate) -> CertificateDescription:
@@ -104,11 +102,12 @@ class HeldCertificates:
         self,
         message: RevokeCertificate | HoldCertificate,
         reason: RevocationReason,
-        requester: Requester,
         caller: Caller,
     ) -> CertificateDescription:
         ca, held = await self._one(message, caller)
-        await self._revocation.revoke(RevocationRequest(ca=ca, serial=held.serial, reason=reason, requester=requester))
+        await self._revocation.revoke(
+            RevocationRequest(ca=ca, serial=held.serial, reason=reason, requester=caller.requester)
+        )
         return await self._again(held, caller)
 
     async def _one(

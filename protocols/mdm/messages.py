@@ -24,11 +24,13 @@ from typing import Annotated
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from cspd.authority.values import RevocationReason
+from cspd.authority.values import Requester, RevocationReason
 from cspd.digital_ids.rdn_format import MAX_VALUE
 from cspd.digital_ids.values import Delivery
 from cspd.keys.values import KeyType
 
+PROTOCOL = "mdm"
+"""In records and audit."""
 MAX_BODY = 64 * 1024
 MAX_VARIABLES = 64
 """Of an order; those that the format does not have do not count."""
@@ -333,6 +335,11 @@ class Caller:
     user: str
     address: str = ""
     request_id: str = ""
+
+    @property
+    def requester(self) -> Requester:
+        """The same, for records and audit."""
+        return Requester(protocol=PROTOCOL, identity=self.user, address=self.address, request_id=self.request_id)
 
 
 Order = CreateChallenge | IssuePKCS12 | IssueCertificate

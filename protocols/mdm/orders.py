@@ -13,12 +13,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from cspd.authority.client_keys import ClientKeys
 from cspd.authority.interfaces import Authorities, Issuance
-from cspd.authority.values import EnrollmentRequest, Issued, Pending, Requester
+from cspd.authority.values import AuthorityState, EnrollmentRequest, Issued, Pending
 from cspd.digital_ids.service import DigitalIDs
-from cspd.digital_ids.values import Delivery, DigitalID, HeldCertificate
+from cspd.digital_ids.values import Delivery, DigitalID
 from cspd.keys.threads import SigningPool
 from cspd.plugin import PublicAddress
-from cspd.refusals import BadPublicKey, Conflict, Forbidden, Malformed
+from cspd.refusals import BadPublicKey, Conflict, Forbidden, Malformed, NotFound
 from cspd.x509.names import format_name
 from protocols.mdm.alternative_names import general_names
 from protocols.mdm.held_certificates import HeldCertificates
@@ -35,8 +35,6 @@ from protocols.mdm.messages import (
 )
 from protocols.mdm.pkcs12 import KEY_TYPES, encode_pkcs12
 
-PROTOCOL = "mdm"
-"""In records and audit."""
 _PASSWORD_OCTETS = 15
 
 
@@ -70,15 +68,13 @@ class Orders:
     async def create_challenge(self, order: CreateChallenge, caller: Caller) -> ChallengeCreated:
         """A challenge for one device (R-CEG-092); raises Malformed, BadName, NotFound, Conflict."""
         digital_id, subject, names = self._read(order)
-        ca_certificate_der = (await self._authorities.get(digital_id.ca)).certificate_der
-        if ca_certificate_der is None:
-            raise Conflict("the CA of the digital ID has no certificate yet", code="ca-not-active")
+        ca_certificate_der = await self._ready_ca(digital_id)
         new = await self._digital_ids.challenges.create(
             tenant=caller.tenant,
             digital_id=digital_id.name,
             subject=subject,
             subject_alt_names=names,
-            by=requester(caller),
+            by=caller.requester,
         )
         path = f"/scep/{quote(caller.tenant)}/{quote(digital_id.name)}/mdm"
         return ChallengeCreated(
@@ -113,7 +109,7 @@ class Orders:
             EnrollmentRequest(
                 ca=digital_id.ca,
                 profile=digital_id.profile,
-                requester=requester(caller),
+                requester=caller.requester,
                 public_key_der=public_key_der,
                 subject=subject,
                 subject_alt_names=names,
@@ -143,7 +139,7 @@ class Orders:
             EnrollmentRequest(
                 ca=digital_id.ca,
                 profile=digital_id.profile,
-                requester=requester(caller),
+                requester=caller.requester,
                 csr_der=order.csr,
                 subject=subject,
                 subject_alt_names=names,
@@ -156,6 +152,15 @@ class Orders:
         return CertificateIssued(
             certificate=await self._describe(digital_id, issued, caller), chain=tuple(issued.chain_der)
         )
+
+    async def _ready_ca(self, digital_id: DigitalID) -> bytes:
+        """The CA's certificate, DER; raises what a device would come to know too late."""
+        authority = await self._authorities.get(digital_id.ca)
+        if authority.state is not AuthorityState.ACTIVE or authority.certificate_der is None:
+            raise Conflict(f"CA {digital_id.ca} is {authority.state.value}", code="ca-not-active")
+        if digital_id.profile not in authority.profiles:
+            raise NotFound(f"CA {digital_id.ca} has no profile {digital_id.profile!r}", code="no-such-profile")
+        return authority.certificate_der
 
     def _read(self, order: Order) -> tuple[DigitalID, x509.Name, tuple[x509.GeneralName, ...]]:
         digital_id = self._digital_ids.get(order.digital_id)
@@ -177,10 +182,5 @@ class Orders:
 
     async def _describe(self, digital_id: DigitalID, issued: Issued, caller: Caller) -> CertificateDescription:
         authority = await self._authorities.get(digital_id.ca)
-        held: HeldCertificate = await self._digital_ids.users.certificate(caller.tenant, authority.id, issued.serial)
+        held = await self._digital_ids.users.certificate(caller.tenant, authority.id, issued.serial)
         return await self._held.describe(held)
-
-
-def requester(caller: Caller) -> Requester:
-    """The caller, for records and audit."""
-    return Requester(protocol=PROTOCOL, identity=caller.user, address=caller.address, request_id=caller.request_id)

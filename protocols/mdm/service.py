@@ -17,6 +17,7 @@ from cspd.x509.names import format_name
 from protocols.mdm.errors import CREDENTIALS_NEEDED
 from protocols.mdm.held_certificates import HeldCertificates
 from protocols.mdm.messages import (
+    PROTOCOL,
     CACertificates,
     Caller,
     CreateChallenge,
@@ -32,7 +33,7 @@ from protocols.mdm.messages import (
     ReleaseCertificate,
     RevokeCertificate,
 )
-from protocols.mdm.orders import PROTOCOL, Orders, requester
+from protocols.mdm.orders import Orders
 
 _MAX_USER = 128
 
@@ -64,9 +65,9 @@ class MDMService:
             IssueCertificate: orders.issue_certificate,
             FindCertificates: held.find,
             GetCertificate: held.get,
-            RevokeCertificate: lambda message, caller: held.revoke(message, requester(caller), caller),
-            HoldCertificate: lambda message, caller: held.hold(message, requester(caller), caller),
-            ReleaseCertificate: lambda message, caller: held.release(message, requester(caller), caller),
+            RevokeCertificate: held.revoke,
+            HoldCertificate: held.hold,
+            ReleaseCertificate: held.release,
         }
 
     def check_tenant(self, tenant: str) -> None:

@@ -62,10 +62,7 @@ def build_application(answer: Callable[[Any, Caller], Coroutine[Any, Any, Any]],
     """The WSGI application; ``answer`` is that of :class:`protocols.mdm.service.MDMService`."""
     # It logs the messages that it does not like, passwords and all, and every refusal with a traceback.
     logging.getLogger("spyne").setLevel(logging.CRITICAL + 1)
-    application = WsgiApplication(_application(answer, in_reactor), chunked=False)
-    # spyne joins the pieces of an answer as text otherwise.
-    application.chunked = True
-    return application
+    return WsgiApplication(_application(answer, in_reactor))
 
 
 def build_wsdl(url: str) -> bytes:

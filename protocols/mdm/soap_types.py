@@ -53,10 +53,10 @@ class SOAPTypes:
     def values_of(self, instance: Any) -> dict[str, Any]:
         """What was read, as values by their names; what was not there is left out. Raises Malformed."""
         values = {}
-        for name in type(instance).get_flat_type_info(type(instance)):
+        for name, kind in type(instance).get_flat_type_info(type(instance)).items():
             value = getattr(instance, name)
             if value is not None:
-                values[name] = self._plain(value)
+                values[name] = _variables(value) if self._are_variables(kind) else self._plain(value)
         return values
 
     def instance_of(self, kind: Any, values: Mapping[str, Any]) -> Any:
@@ -89,16 +89,18 @@ class SOAPTypes:
             return self._made[annotation]
         return _PRIMITIVES[annotation]
 
+    def _are_variables(self, kind: Any) -> bool:
+        if not issubclass(kind, Array):
+            return False
+        [member] = kind.get_flat_type_info(kind).values()
+        return issubclass(member, self._variable)
+
     def _plain(self, value: Any) -> Any:
-        if isinstance(value, self._variable):
-            return value
         if isinstance(value, ComplexModel):
             return self.values_of(value)
         if isinstance(value, list | tuple):
             if value and all(isinstance(each, bytes) for each in value):  # spyne reads octets in pieces
                 return b"".join(value)
-            if value and all(isinstance(each, self._variable) for each in value):
-                return _variables(value)
             return [self._plain(each) for each in value]
         return value
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cspd.authentication.certificates import ClientCertificates
 from cspd.plugin import Services
+from protocols.scep.ca_information import CAInformation
 from protocols.scep.certificate_queries import CertificateQueries
 from protocols.scep.config import SCEPConfig
 from protocols.scep.decryption import InThread
@@ -21,9 +22,10 @@ from protocols.scep.transaction_outcomes import TransactionOutcomes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assembled:
-    """What serves messages, and what revokes replaced certificates."""
+    """What serves messages and questions, and what revokes replaced certificates."""
 
     service: SCEPService
+    information: CAInformation
     replacement: Replacement
     limits: Limits
 
@@ -67,7 +69,6 @@ def assemble(
     service = SCEPService(
         clock=services.clock,
         random=services.random,
-        authorities=services.authorities,
         registration_authorities=registration_authorities,
         enrollment=enrollment,
         polling=Polling(clock=services.clock, database=services.database, outcomes=outcomes),
@@ -78,4 +79,5 @@ def assemble(
         limits=limits,
         time_tolerance=configuration.time_tolerance,
     )
-    return Assembled(service=service, replacement=replacement, limits=limits)
+    information = CAInformation(authorities=services.authorities, registration_authorities=registration_authorities)
+    return Assembled(service=service, information=information, replacement=replacement, limits=limits)

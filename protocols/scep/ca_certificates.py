@@ -1,4 +1,4 @@
-"""The certificates of a CA and its registration authority (RFC 8894, 4.2 and 4.6)."""
+"""The certificates of a CA and its registration authority (RFC 8894, 4.2 and 4.7)."""
 
 from __future__ import annotations
 

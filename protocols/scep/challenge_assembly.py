@@ -9,11 +9,14 @@ from cspd.authority.values import CAReference
 from cspd.http.message import Route
 from cspd.plugin import Services
 from cspd.refusals import NotFound, Unavailable
+from cspd.store.secrets import SharedSecrets
+from protocols.scep.admin_page_endpoint import AdminPageEndpoint, AdminPageRules
 from protocols.scep.challenge_config import AdminPageConfig, ChallengeSettings, WebhookConfig
-from protocols.scep.challenge_endpoint import AdminPageRules, ChallengeEndpoint, HandingOut, WebhookRules
 from protocols.scep.challenge_making import ChallengeMaking
+from protocols.scep.challenge_requests import ChallengeRequests
 from protocols.scep.interfaces import Places
 from protocols.scep.webhook import MIN_KEY, DeliverySignatures
+from protocols.scep.webhook_endpoint import WebhookEndpoint, WebhookRules
 
 
 def challenge_routes(
@@ -23,24 +26,30 @@ def challenge_routes(
 
     Raises NotFound for an ``[authentication.NAME]`` that there is not, Unavailable for a secret that cannot be had.
     """
-    rules = {ca: _handing_out(each, services) for ca, each in settings.items()}
-    endpoint = ChallengeEndpoint(
+    requests = ChallengeRequests(places=places, audit=services.audit)
+    making = ChallengeMaking(
+        random=services.random,
+        secrets=services.enrollment_secrets,
+        shared_secrets=SharedSecrets(
+            database=services.database, clock=services.clock, random_bytes=services.random.randbytes
+        ),
+    )
+    webhook = WebhookEndpoint(
         clock=services.clock,
-        places=places,
-        rules=rules,
-        making=ChallengeMaking(random=services.random, secrets=services.enrollment_secrets),
+        rules={ca: _webhook(each.webhook, services) for ca, each in settings.items() if each.webhook is not None},
+        requests=requests,
+        making=making,
+    )
+    page = AdminPageEndpoint(
+        clock=services.clock,
+        rules={
+            ca: _admin_page(each.mscep_admin, services) for ca, each in settings.items() if each.mscep_admin is not None
+        },
+        requests=requests,
+        making=making,
         authorities=services.authorities,
-        audit=services.audit,
     )
-    return endpoint.routes()
-
-
-def _handing_out(settings: ChallengeSettings, services: Services) -> HandingOut:
-    webhook, page = settings.webhook, settings.mscep_admin
-    return HandingOut(
-        webhook=None if webhook is None else _webhook(webhook, services),
-        admin_page=None if page is None else _admin_page(page, services),
-    )
+    return (*webhook.routes(), *page.routes())
 
 
 def _webhook(webhook: WebhookConfig, services: Services) -> WebhookRules:

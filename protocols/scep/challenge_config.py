@@ -24,11 +24,15 @@ from pydantic import Field, model_validator
 from cspd.audit.events import AuditLog
 from cspd.authentication.config import AuthenticationName
 from cspd.authentication.secrets import EnrollmentSecrets
+from cspd.config.inspection import Inspection
 from cspd.config.problems import KeyPath, Problem
 from cspd.config.values import DurationOfSeconds, SecretReference, Section
 from cspd.refusals import Unavailable
 from protocols.scep.challenges import ChallengeAuthorizer, ChallengeRules
+from protocols.scep.webhook import MIN_KEY
 
+SHORT_CHALLENGE = 12
+"""Characters of a static challenge that nobody is warned of; wrong ones are audited, and there is no limit to them."""
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")]
 
 
@@ -113,6 +117,30 @@ class ChallengeSettings(Section):
             who = "anybody gets a certificate" if self.challenge is None else "whoever sends no challenge is let in"
             what = f"{who}, for any name that the profile allows"
             yield Problem(what=what, remedy="Remove it", key=(*key, "insecure"))
+
+    def inspect_challenge_secrets(self, key: KeyPath, secret: Callable[[SecretReference], bytes]) -> Inspection:
+        """Whether the secrets are long enough; one that cannot be had is told elsewhere."""
+        problems: list[Problem] = []
+        warnings: list[Problem] = []
+        if self.challenge is not None and 0 < (length := _length(self.challenge, secret)) < SHORT_CHALLENGE:
+            what = f"{length} characters can be guessed, and whoever does can enroll for any name"
+            warnings.append(Problem(what=what, remedy=f"{SHORT_CHALLENGE} at least", key=(*key, "challenge")))
+        if self.webhook is not None and self.webhook.key is not None:
+            length = _length(self.webhook.key, secret)
+            if 0 < length < MIN_KEY:
+                what = f"the key has {length} bytes and needs {MIN_KEY}"
+                problems.append(
+                    Problem(what=what, remedy="`openssl rand -hex 32` makes one", key=(*key, "webhook", "key"))
+                )
+        return Inspection(problems, warnings)
+
+
+def _length(reference: SecretReference, secret: Callable[[SecretReference], bytes]) -> int:
+    """Bytes of a secret; 0 if it cannot be had."""
+    try:
+        return len(secret(reference))
+    except ValueError:
+        return 0
 
 
 def challenge_authorizer(

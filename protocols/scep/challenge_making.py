@@ -5,12 +5,13 @@ from __future__ import annotations
 from base64 import b32encode
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from hashlib import sha256
+from hmac import digest
 from random import Random
 
 from cspd.authentication.secrets import EnrollmentSecrets, GivenSecret, NewSecret
 from cspd.authority.values import Requester
 from cspd.refusals import Conflict, Unauthorized
+from cspd.store.secrets import SharedSecrets
 from protocols.scep.interfaces import Terms
 from protocols.scep.one_time_challenges import PURPOSE, OneTimeChallenge, joined_text, ndes_secret
 
@@ -18,6 +19,8 @@ _ATTEMPTS = 5
 """Short references are random too, and rarely taken."""
 _GUESSES = 5
 """Wrong codes that lock a challenge; short ones have 32 random bits."""
+_REFERENCES = "scep-challenge-references"
+"""The name of the key that references are computed with."""
 _REFERENCE_DIGITS = 16
 _LONG_DIGITS = 32
 
@@ -53,10 +56,11 @@ class MadeChallenge:
 class ChallengeMaking:
     """Makes challenges, or finds what it made for the same order before, on whichever node."""
 
-    def __init__(self, *, random: Random, secrets: EnrollmentSecrets) -> None:
+    def __init__(self, *, random: Random, secrets: EnrollmentSecrets, shared_secrets: SharedSecrets) -> None:
         """``random`` is cryptographically strong."""
         self._random = random
         self._secrets = secrets
+        self._shared_secrets = shared_secrets
 
     async def make(self, order: Order) -> MadeChallenge:
         """The challenge of an order.
@@ -77,15 +81,19 @@ class ChallengeMaking:
         return _made(await self._create(order, ndes_secret(self._random, order.digits)))
 
     async def _same(self, order: Order, repeats: bytes) -> MadeChallenge:
-        """The reference is computed from what repeats, so that the store itself keeps a second one from being made."""
+        """The reference is computed from what repeats, so that the store itself keeps a second one from being made.
+
+        With a key, since whoever knows a reference can lock its challenge by wrong codes.
+        """
+        key = await self._shared_secrets.get(_REFERENCES)
         place = f"{order.by.protocol}|{order.by.identity}|{order.terms.ca}|{order.terms.profile}|"
-        digest = sha256(place.encode() + repeats).digest()
+        computed = digest(key, place.encode() + repeats, "sha256")
         if order.digits is None:
-            given = GivenSecret(b32encode(digest[:10]).decode(), b32encode(self._random.randbytes(15)).decode())
+            given = GivenSecret(b32encode(computed[:10]).decode(), b32encode(self._random.randbytes(15)).decode())
         else:
             assert order.digits == _LONG_DIGITS
             code = self._random.randbytes(_REFERENCE_DIGITS // 2).hex().upper()
-            given = GivenSecret(digest.hex().upper()[:_REFERENCE_DIGITS], code)
+            given = GivenSecret(computed.hex().upper()[:_REFERENCE_DIGITS], code)
         try:
             return _made(await self._create(order, given))
         except Conflict as error:

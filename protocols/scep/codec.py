@@ -188,7 +188,7 @@ class MessageSigner:
         return await self._signed(content, attributes_der)
 
     async def sign_data(self, content: bytes) -> bytes:
-        """A SignedData around anything, DER, as the answer to GetNextCACert is one (RFC 8894, 4.6.1)."""
+        """A SignedData around anything, DER, as the answer to GetNextCACert is one (RFC 8894, 4.7.1)."""
         return await self._signed(content, self._builder.signed_attributes(DATA, content))
 
     async def _signed(self, content: bytes, attributes_der: bytes) -> bytes:

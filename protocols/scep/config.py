@@ -165,6 +165,9 @@ class SCEPConfig(Section):
     def inspect_secrets(self, folder: Path, now: datetime, secret: Callable[[SecretReference], bytes]) -> Inspection:
         """Open what only opens with a secret; see :class:`cspd.config.inspection.InspectedWithSecrets`."""
         found = [each.inspect_secrets(("intune", index), folder, now, secret) for index, each in enumerate(self.intune)]
+        found += [
+            each.inspect_challenge_secrets(("services", index), secret) for index, each in enumerate(self.services)
+        ]
         return Inspection(
             problems=[problem for each in found for problem in each.problems],
             warnings=[warning for each in found for warning in each.warnings],

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import AsymmetricPadding
 
 from cspd.keys.interfaces import Keys
 from cspd.keys.values import KeyReference, PrivateKey
-from cspd.refusals import Unavailable
+from cspd.refusals import NotFound, Unavailable
 from cspd.x509.cms.enveloped import PasswordRecipient
 from cspd.x509.cms.passwords import unwrap_with_password
 from cspd.x509.cms.values import CMSError
@@ -65,7 +65,10 @@ class StoredKeyDecryption:
             except UnsupportedAlgorithm as error:
                 raise Unavailable("the key cannot decrypt", detail=f"{self._reference}: {error}") from error
 
-        return await self._keys.sign(self._reference, work)
+        try:
+            return await self._keys.sign(self._reference, work)
+        except NotFound as error:  # which is nothing that the client asked for
+            raise Unavailable("the key is not there", detail=str(self._reference)) from error
 
 
 class SharedPasswords:

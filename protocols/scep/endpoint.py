@@ -20,18 +20,14 @@ from twisted.logger import Logger
 
 from cspd.http.message import Handler, Request, Response, Route
 from cspd.refusals import Forbidden, LimitExceeded, Malformed, NotFound, Refused, Unavailable
+from protocols.scep.ca_information import CAInformation
 from protocols.scep.errors import DecodeError
 from protocols.scep.exchanges import Address
-from protocols.scep.interfaces import Place, Places, Terms
+from protocols.scep.interfaces import Places, Terms
 from protocols.scep.limits import Limits
 from protocols.scep.service import SCEPService
 from protocols.scep.transactions import endpoint_of
-from protocols.scep.transport import (
-    CAPABILITIES,
-    PKI_MESSAGE,
-    Operation,
-    decode_message_parameter,
-)
+from protocols.scep.transport import PKI_MESSAGE, Operation, decode_message_parameter
 
 PLAIN = "/scep/{tenant}/{ca}/{profile}"
 INTUNE = PLAIN + "/intune"
@@ -65,6 +61,7 @@ class SCEPEndpoint:
         self,
         *,
         service: SCEPService,
+        information: CAInformation,
         plain: Places,
         intune: Places | None = None,
         mdm: Places | None = None,
@@ -72,6 +69,7 @@ class SCEPEndpoint:
     ) -> None:
         """Without ``intune`` or ``mdm``, nothing is served there."""
         self._service = service
+        self._information = information
         self._limits = limits
         self._forms = (
             ("plain", PLAIN, _PLAIN_ENDS, ("ca", "profile"), plain),
@@ -129,14 +127,14 @@ class SCEPEndpoint:
             raise Malformed(f"operation: one of {', '.join(each.value for each in Operation)}")
         if request.method == "POST":
             return _text(405, f"{operation.value} is for GET.", (b"allow", b"GET, HEAD"))
-        return await self._inform(operation, address.place)
+        return await self._inform(operation, address.place.terms)
 
-    async def _inform(self, operation: Operation, place: Place) -> Response:
+    async def _inform(self, operation: Operation, terms: Terms) -> Response:
         if operation is Operation.GET_CA_CAPS:
-            return _response(CAPABILITIES, await self._service.capabilities(place), _SHORTLY)
+            return _response(*await self._information.capabilities(terms), _SHORTLY)
         if operation is Operation.GET_CA_CERT:
-            return _response(*await self._service.ca_certificates(place), _SHORTLY)
-        return _response(*await self._service.next_ca_certificates(place), _NO_STORE)
+            return _response(*await self._information.certificates(terms), _SHORTLY)
+        return _response(*await self._information.next_certificates(terms), _NO_STORE)
 
     async def _message(self, request: Request, query: Mapping[str, str], address: Address) -> Response:
         if request.method == "HEAD":  # whose answer would be lost

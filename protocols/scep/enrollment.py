@@ -84,7 +84,7 @@ class Enrollment:
     async def certify(self, exchange: Exchange) -> Issued | Pending:
         """The certificate, or that it waits; raises PKIMessageRefused and Refused."""
         assert isinstance(exchange.data, PKCS10Request)
-        digest = digest_of_request(exchange.message.message_type, exchange.data, exchange.signer, exchange.terms)
+        digest = digest_of_request(exchange.data, exchange.signer, exchange.terms)
         known = await self._find(exchange)
         if known is not None and known.request_digest == digest:
             return await self._outcomes.of(known, exchange.terms)

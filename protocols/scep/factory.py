@@ -55,6 +55,7 @@ def build(configuration: SCEPConfig, services: Services) -> ProtocolService:
     plain = PlainPlaces(configuration, tenants=services.tenants, authorizer=authorizer)
     endpoint = SCEPEndpoint(
         service=assembled.service,
+        information=assembled.information,
         plain=plain,
         intune=intune.places,
         mdm=DigitalIDPlaces(services.digital_ids, tenants=services.tenants, policy=configuration.policy()),

@@ -12,12 +12,17 @@ certificate from then on. What ``GetNextCACert`` gives is another CA that conf s
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime, timedelta
 
 from cspd.authority.interfaces import Authorities
 from cspd.authority.values import CAReference
+from cspd.clock import Clock
 from cspd.refusals import NotFound, Unavailable
 from protocols.scep.interfaces import RegistrationAuthority
 from protocols.scep.registration_authority_keys import HeldAuthority, RegistrationAuthorityKeys
+
+LOOK_AGAIN = timedelta(seconds=1)
+"""Between two looks for the sake of requests: whoever asks for what is not there does not keep the store busy."""
 
 
 class OwnRegistrationAuthorities:
@@ -27,15 +32,18 @@ class OwnRegistrationAuthorities:
         self,
         cas: Iterable[str],
         *,
+        clock: Clock,
         keys: RegistrationAuthorityKeys,
         authorities: Authorities,
         look: Callable[[], Awaitable[None]],
     ) -> None:
         """``look`` looks at once at what other nodes have made."""
         self._cas = frozenset(cas)
+        self._clock = clock
         self._keys = keys
         self._authorities = authorities
         self._look = look
+        self._look_again_at: datetime | None = None
 
     async def of(self, ca: CAReference) -> RegistrationAuthority:
         """See :class:`protocols.scep.interfaces.RegistrationAuthorities`; waits while the very first one is made."""
@@ -53,7 +61,10 @@ class OwnRegistrationAuthorities:
 
     async def _awaited(self, name: str) -> HeldAuthority | None:
         await self._keys.settled(name)
-        if self._keys.held(name) is None:
+        now = self._clock.now()
+        is_time = self._look_again_at is None or now >= self._look_again_at
+        if self._keys.held(name) is None and is_time:
+            self._look_again_at = now + LOOK_AGAIN
             await self._look()
         return self._keys.held(name)
 

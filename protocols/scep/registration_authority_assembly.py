@@ -89,7 +89,11 @@ def build_registration_authorities(
         grace=LEFT_BEHIND,
     )
     authorities = OwnRegistrationAuthorities(
-        [entry.ca for entry in entries], keys=keys, authorities=services.authorities, look=certified.look
+        [entry.ca for entry in entries],
+        clock=services.clock,
+        keys=keys,
+        authorities=services.authorities,
+        look=certified.look,
     )
 
     def stop() -> Deferred[None]:

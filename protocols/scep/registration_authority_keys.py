@@ -22,6 +22,7 @@ from cspd.clock import Clock
 from cspd.health import Health, HealthState
 from cspd.keys.interfaces import Keys
 from cspd.keys.signer import SignatureHash, Signer
+from cspd.refusals import NotFound, Unavailable
 from protocols.scep.codec import MessageSigner
 from protocols.scep.decryption import StoredKeyDecryption
 from protocols.scep.envelope import RecipientKey
@@ -41,6 +42,17 @@ def role_of(holder: str) -> tuple[str, Role]:
     """The CA and role of such a name."""
     ca, _, role = holder.partition(" ")
     return ca, Role(role) if role else Role.BOTH
+
+
+class _StoredSigner(Signer):
+    """Signs with one of our keys; that it is not there is nothing that the client asked for."""
+
+    async def sign(self, octets: bytes) -> bytes:
+        """See :class:`cspd.keys.signer.Signer`; raises Unavailable only."""
+        try:
+            return await super().sign(octets)
+        except NotFound as error:
+            raise Unavailable("the key is not there", detail=str(self.reference)) from error
 
 
 @dataclass(eq=False, slots=True)
@@ -66,7 +78,7 @@ class HeldAuthority:
             public_key = self.signing.certificate.public_key()
             assert isinstance(public_key, rsa.RSAPublicKey)  # or it would not have been taken
             assert isinstance(digest, SignatureHash)
-            key = Signer(self._keys, self.signing.key, public_key, digest)
+            key = _StoredSigner(self._keys, self.signing.key, public_key, digest)
             signer = self._signers[digest.name] = MessageSigner(self.signing.certificate_der, key, digest)
         return signer
 
@@ -163,9 +175,7 @@ class RegistrationAuthorityKeys(Collector):
         part = f"scep-ra-{ca}"
         held, trouble = self.held(ca), self.trouble(ca)
         if held is None:
-            return Health(
-                part=part, state=HealthState.FAILED, reason=trouble or "its certificate has not been looked for yet"
-            )
+            return Health(part=part, state=HealthState.FAILED, reason=trouble or "it has no certificate yet")
         reasons = [trouble] if trouble else []
         for key in {held.signing.id: held.signing, held.encryption.id: held.encryption}.values():
             if self._clock.now() >= key.not_after - (key.not_after - key.created_at) / _WARNING:

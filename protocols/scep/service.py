@@ -24,14 +24,11 @@ from random import Random
 from cryptography.hazmat.primitives import hashes
 from twisted.logger import Logger
 
-from cspd.authority.interfaces import Authorities
 from cspd.authority.values import Issued, Pending
 from cspd.clock import Clock
-from cspd.refusals import LimitExceeded, NotFound, Refused, Unavailable
+from cspd.refusals import LimitExceeded, Refused, Unavailable
 from cspd.x509.cms.enveloped import PasswordRecipient
 from cspd.x509.cms.recipients import KeyTransport
-from protocols.scep.ca_certificates import encode_ca_certificates, encode_next_ca_certificates
-from protocols.scep.capabilities import capabilities_of, encode_capabilities
 from protocols.scep.certificate_queries import CertificateQueries
 from protocols.scep.codec import NONCE_OCTETS, decode
 from protocols.scep.decryption import InThread, SharedPasswords
@@ -52,7 +49,6 @@ from protocols.scep.messages import (
     ReceivedMessage,
 )
 from protocols.scep.polling import Polling
-from protocols.scep.transport import X509_NEXT_CA_CERT
 from protocols.scep.verification import verify
 
 
@@ -67,7 +63,7 @@ class _Reply:
 
 
 class SCEPService:
-    """The operations."""
+    """Answers pkiMessages."""
 
     _log = Logger()
 
@@ -76,7 +72,6 @@ class SCEPService:
         *,
         clock: Clock,
         random: Random,
-        authorities: Authorities,
         registration_authorities: RegistrationAuthorities,
         enrollment: Enrollment,
         polling: Polling,
@@ -88,7 +83,6 @@ class SCEPService:
         """``time_tolerance`` is how far signingTime may be from the time here; None does not look at it."""
         self._clock = clock
         self._random = random
-        self._authorities = authorities
         self._registration_authorities = registration_authorities
         self._enrollment = enrollment
         self._polling = polling
@@ -100,32 +94,6 @@ class SCEPService:
     async def drain(self) -> None:
         """Wait until nothing is being issued; for the end of the process."""
         await self._enrollment.drain()
-
-    async def capabilities(self, place: Place) -> bytes:
-        """The answer to GetCACaps; raises NotFound for a CA that nobody speaks for, and Unavailable."""
-        await self._registration_authorities.of(place.terms.ca)
-        return encode_capabilities(capabilities_of(place.terms.policy, has_next_ca=place.terms.next_ca is not None))
-
-    async def ca_certificates(self, place: Place) -> tuple[str, bytes]:
-        """Media type and body of the answer to GetCACert; raises NotFound and Unavailable."""
-        registration_authority = await self._registration_authorities.of(place.terms.ca)
-        return encode_ca_certificates(registration_authority.certificates_der)
-
-    async def next_ca_certificates(self, place: Place) -> tuple[str, bytes]:
-        """Media type and body of the answer to GetNextCACert (RFC 8894, 4.7); raises NotFound where none follows."""
-        terms = place.terms
-        registration_authority = await self._registration_authorities.of(terms.ca)
-        if terms.next_ca is None:
-            raise NotFound("no CA follows this one")
-        following = await self._authorities.get(terms.next_ca)
-        if following.certificate_der is None:
-            raise NotFound("the CA that follows has no certificate yet")
-        try:  # who speaks for it, if it is served already
-            certificates_der = (await self._registration_authorities.of(terms.next_ca)).certificates_der
-        except NotFound:
-            certificates_der = (following.certificate_der, *following.chain_der)
-        signer = registration_authority.signer(hashes.SHA256())
-        return X509_NEXT_CA_CERT, await encode_next_ca_certificates(certificates_der, signer)
 
     async def answer(self, message_der: bytes, address: Address) -> bytes:
         """The CertRep that answers a pkiMessage, DER.

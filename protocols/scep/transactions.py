@@ -24,7 +24,7 @@ from cspd.authority.requests import requested_extensions
 from cspd.authority.values import EnrollmentRequest, Requester
 from cspd.x509.certificate_fields import fields_of
 from protocols.scep.interfaces import Terms
-from protocols.scep.messages import MessageType, PKCS10Request
+from protocols.scep.messages import PKCS10Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,18 +71,18 @@ def asked_for(request: PKCS10Request, terms: Terms, requester: Requester) -> Enr
     )
 
 
-def digest_of_request(message_type: MessageType, request: PKCS10Request, signer: x509.Certificate, terms: Terms) -> str:
+def digest_of_request(request: PKCS10Request, signer: x509.Certificate, terms: Terms) -> str:
     """What two transmissions of one request have in common.
 
-    Clients that try again may encrypt and sign again, the certification request too, and make another certificate of
-    the same key; a certificate that somebody issued is the same one.
+    Clients that try again may encrypt and sign again, the certification request too, make another certificate of the
+    same key, and call a RenewalReq a PKCSReq; a certificate that somebody issued is the same one.
     """
     signer_der = signer.public_bytes(Encoding.DER)
     fields = fields_of(signer_der)
     is_made_by_client = fields.issuer == fields.subject
     stands_for_signer = client_of(signer) if is_made_by_client else sha256(signer_der).hexdigest()
     nobody = Requester(protocol="scep", identity=stands_for_signer)
-    return digest_of(asked_for(request, terms, nobody), message_type.name)
+    return digest_of(asked_for(request, terms, nobody))
 
 
 __all__ = ["Transaction", "asked_for", "client_of", "digest_of_request", "endpoint_of"]

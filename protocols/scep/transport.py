@@ -28,11 +28,13 @@ def decode_message_parameter(text: str, limits: Limits = DEFAULT_LIMITS) -> byte
     """The pkiMessage in the ``message`` of a GET, once the escapes of the query are undone.
 
     Clients that escape nothing (sscep, and with it much of what was built on it) send the ``+`` of base64 bare, which
-    undoing makes a blank of; others wrap their lines, or leave the ``=`` at the end away. Raises :class:`DecodeError`.
+    undoing makes a blank of; others wrap their lines, leave the ``=`` at the end away, or write base64url (micromdm's
+    ``scepclient``, issue 249 there). Raises :class:`DecodeError`.
     """
     if len(text) > 2 * limits.message_octets:
         raise DecodeError(f"a message of more than {limits.message_octets} octets")
     compact = text.replace("\r", "").replace("\n", "").replace(" ", "+").rstrip("=")
+    compact = compact.replace("-", "+").replace("_", "/")
     try:
         return b64decode(compact + "=" * (-len(compact) % 4), validate=True)
     except ValueError as error:

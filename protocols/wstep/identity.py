@@ -145,7 +145,7 @@ def _checked(
     known_hosts = frozenset() if zones_of is None else frozenset(map(str.lower, _host_names(zones_of)))
     alt_names = []
     for name in names.subject_alt_names:
-        if isinstance(name, x509.UniformResourceIdentifier) and name.value.lower().startswith(microsoft.SID_URI):
+        if isinstance(name, x509.UniformResourceIdentifier) and name.value.startswith(microsoft.SID_URI):
             if name.value[len(microsoft.SID_URI) :] != account.sid:
                 raise _foreign(describe(name))
             continue  # it is written in any case
@@ -154,7 +154,7 @@ def _checked(
     for attribute in names.subject:
         if attribute.oid in _NOT_IN_SUBJECTS:
             raise BadName(f"{_NOT_IN_SUBJECTS[attribute.oid]} is not supported in subjects", code=BAD_SUBJECT)
-        if attribute.oid == NameOID.COMMON_NAME:
+        if attribute.oid in (NameOID.COMMON_NAME, NameOID.USER_ID):
             _check_common_name(account, str(attribute.value), rules, known_hosts)
     return CertificateNames(names.subject, tuple(alt_names))
 

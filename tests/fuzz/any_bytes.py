@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from cspd.authentication.basic import decode_authorization
 from cspd.authority.values import CAReference
+from cspd.http.soap import SOAPFault, read_envelope
 from cspd.refusals import Malformed, Refused
 from cspd.x509 import der, tlv
 from cspd.x509.ber import to_der
@@ -64,6 +65,8 @@ from protocols.cmp.protection import ProtectionKind, protection_kind, verify_mac
 from protocols.est.cmc_errors import CMCFailure
 from protocols.est.cmc_requests import ReadRequest, read_tagged_request
 from protocols.est.codec import decode_request, decode_revocation_form
+from protocols.mdm.codec import decode_json
+from protocols.mdm.messages import OPERATIONS
 from protocols.scep import errors as scep_errors
 from protocols.scep.algorithm_policy import AlgorithmPolicy
 from protocols.scep.capabilities import decode_capabilities, encode_capabilities
@@ -289,6 +292,16 @@ def scep_everything(data: bytes) -> None:
     assert decode_capabilities(encode_capabilities(decode_capabilities(data))) == decode_capabilities(data)
 
 
+def mdm_message(data: bytes) -> None:
+    """A message to the MDM web service, as JSON and as SOAP."""
+    for operation in OPERATIONS:
+        with suppress(Malformed):
+            assert isinstance(decode_json(operation, data), operation.request)
+    with suppress(Malformed, SOAPFault):
+        token = read_envelope(data).username_token()
+        assert token is None or isinstance(token.password, str)
+
+
 TARGETS: Final[Mapping[str, AnyBytes]] = {
     "est": est_body,
     "cms": cms_message,
@@ -297,4 +310,5 @@ TARGETS: Final[Mapping[str, AnyBytes]] = {
     "crmf": crmf_messages,
     "cmp": cmp_everything,
     "scep": scep_everything,
+    "mdm": mdm_message,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from functools import cache
@@ -11,6 +12,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from cspd.http.soap import SOAP_11, WSSE
 from cspd.x509.cmc.codec import encode_pki_data, encode_pki_response
 from cspd.x509.cmc.messages import PKIResponse
 from cspd.x509.crmf.encoding import encode_cert_req_messages
@@ -106,8 +108,26 @@ def _scep() -> Iterable[bytes]:
     yield encode_capabilities(Capability)
 
 
+def _mdm() -> Iterable[bytes]:
+    order = {
+        "digitalId": "My Phones",
+        "variables": {"firstname": "Ann"},
+        "subjectAltNames": [{"kind": "email", "value": "ann@example.com"}],
+    }
+    yield json.dumps({**order, "keyType": "ec-p256", "password": "correct horse", "legacyEncryption": True}).encode()
+    yield json.dumps({**order, "csr": base64.b64encode(scep.csr_of(crmf.KEY, "device")).decode()}).encode()
+    yield json.dumps({"ca": "demo~issuing", "serialNumber": "1f", "reason": "keyCompromise"}).encode()
+    yield json.dumps({"userId": "0" * 32}).encode()
+    token = "<w:UsernameToken><w:Username>a</w:Username><w:Password>b</w:Password></w:UsernameToken>"
+    header = f'<s:Header><w:Security s:mustUnderstand="1">{token}</w:Security></s:Header>'
+    call = '<m:ListDigitalIDs xmlns:m="urn:cspd:mdm"/>'
+    yield f'<s:Envelope xmlns:s="{SOAP_11}" xmlns:w="{WSSE}">{header}<s:Body>{call}</s:Body></s:Envelope>'.encode()
+
+
 @cache
 def seeds(target: str) -> tuple[bytes, ...]:
     """The messages for a target of :data:`tests.fuzz.any_bytes.TARGETS`."""
-    made = {"est": _est, "cms": _cms, "ber": _cms, "cmc": _cmc, "crmf": _crmf, "cmp": _cmp, "scep": _scep}[target]()
+    made = {"est": _est, "cms": _cms, "ber": _cms, "cmc": _cmc, "crmf": _crmf, "cmp": _cmp, "scep": _scep, "mdm": _mdm}[
+        target
+    ]()
     return (*corpus("cms" if target == "ber" else target).values(), *made)

@@ -1,6 +1,6 @@
 """Messages of SCEP that somebody else changed, and envelopes: a value, or the codec's own error.
 
-``corpus/scep`` has what ``pki --scep`` of strongSwan and PyScep said; ``make*.py`` there records it.
+``corpus/scep`` has what ``pki --scep`` of strongSwan and PyScep said, and devices say; ``make*.py`` there writes it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from protocols.scep.errors import DecodeError, PKIMessageRefused
 from protocols.scep.verification import verify
 from tests.fuzz.mutation import damaged
 from tests.protocols.scep.vectors import (
+    DEVICES,
     PYSCEP,
     RECORDED_RA,
     VECTORS,
@@ -33,7 +34,7 @@ from tests.protocols.scep.vectors import (
 from tests.support.running import result_of
 from tests.support.scep_client import EVERYTHING, certificate_of, recipient_key, signer_with
 
-RECORDED = [*VECTORS.values(), *PYSCEP.values()]
+RECORDED = [*VECTORS.values(), *PYSCEP.values(), *DEVICES.values()]
 MESSAGES = [*RECORDED, *map(indefinite, RECORDED)]
 ENVELOPES = [
     *(envelope for vector in RECORDED if (envelope := decode(vector).message.pkcs_pki_envelope)),

@@ -123,7 +123,7 @@ def test_certmonger_waits_for_an_approval(tmp_path: Path) -> None:
     with site_of(tmp_path, approval=True) as site:
         site.request("device")
         wait_until(lambda: site.client.status("device") == "CA_WORKING", what="the answer that it waits", seconds=60)
-        [waiting] = site.daemon.cspctl_json("request", "list", "--state", "pending")
-        site.daemon.cspctl("request", "approve", waiting["id"], "--yes")
+        [waiting] = site.daemon.cspctl_json("request", "list")
+        site.daemon.cspctl("request", "approve", waiting["id"])
         site.client.do("refresh", "device")
         site.party(site.wait_for_another("device")).verify()

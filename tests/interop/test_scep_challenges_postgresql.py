@@ -10,6 +10,7 @@ import pytest
 
 from cspd.authority.values import Requester
 from cspd.refusals import LimitExceeded
+from cspd.store.secrets import SharedSecrets
 from protocols.scep.challenge_making import ChallengeMaking, MadeChallenge, Order
 from protocols.scep.interfaces import Terms
 from tests.interop.test_approvals_postgresql import AT_ONCE, Offices
@@ -40,7 +41,17 @@ def order(repeats: bytes | None, max_usable: int = 100) -> Order:
 
 
 def make_at_once(offices: Offices, order: Order) -> list[object]:
-    makings = [ChallengeMaking(random=Random(seed), secrets=node.secrets) for seed, node in enumerate(offices.both)]
+    houses = (offices.nodes.first, offices.nodes.second)
+    makings = [
+        ChallengeMaking(
+            random=Random(seed),
+            secrets=node.secrets,
+            shared_secrets=SharedSecrets(
+                database=house.database, clock=house.clock, random_bytes=Random(seed).randbytes
+            ),
+        )
+        for seed, (house, node) in enumerate(zip(houses, offices.both, strict=True))
+    ]
     return offices.nodes.at_once(*(making.make(order) for making in makings for _ in range(AT_ONCE)))
 
 

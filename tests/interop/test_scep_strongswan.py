@@ -80,7 +80,7 @@ def test_the_ca_and_its_registration_authority_are_fetched(site: Site) -> None:
     assert (usage.digital_signature, usage.key_encipherment) == (True, True)
 
 
-@pytest.mark.requirement("R-CEG-006", "R-CEG-061", "R-CEG-073")
+@pytest.mark.requirement("R-CEG-006", "R-CEG-061")
 @pytest.mark.parametrize("digest", ["sha256", "sha384", "sha512"])
 def test_a_device_enrolls_over_clear_http(site: Site, digest: str) -> None:
     key = site.key(digest)

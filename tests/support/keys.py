@@ -35,6 +35,8 @@ class InlineKeys:
 
     def __init__(self) -> None:
         self.private_keys: dict[KeyReference, PrivateKey] = {}
+        self.decrypting: set[KeyReference] = set()
+        """Those that were made to decrypt too."""
         self._descriptions: dict[KeyReference, KeyDescription] = {}
 
     async def generate(
@@ -43,6 +45,8 @@ class InlineKeys:
         """Make a key and keep it in the clear."""
         reference = KeyReference(provider or "software", uuid4().hex)
         self.private_keys[reference] = _MAKERS[key_type]()
+        if decrypts:
+            self.decrypting.add(reference)
         self._descriptions[reference] = KeyDescription(reference=reference, key_type=key_type, label=label)
         return reference
 

@@ -114,12 +114,13 @@ class SambaAD:
 
     def settings(self, **more: Any) -> dict[str, Any]:
         """Of the connector, without its list of domains."""
-        return {"domains": [self.domain_settings()], "dns_servers": [f"{self.address}:53"], **more}
+        return {"domains": [self.domain_settings()], **more}
 
     def domain_settings(self, **more: Any) -> dict[str, Any]:
         """One of ``[[domains]]``."""
         return {
             "name": self.domain,
+            "dns_servers": [f"{self.address}:53"],
             "ldaps": True,
             "ca_file": str(self.ca_file),
             "user": f"svc-ldap@{self.domain}",
@@ -163,10 +164,14 @@ class SambaAD:
             self._process = None
 
     def trust(self, other: SambaAD) -> None:
-        """Trust another forest, one way; both must be stopped."""
-        run([SYSTEM_PYTHON, _POPULATE, "trust", self.folder, other.folder])
-        self._trusted.append(other)
-        self._write_krb5_conf()
+        """Trust another forest and be trusted by it; both start anew."""
+        for trusting, trusted in ((self, other), (other, self)):
+            trusting.stop()
+            run([SYSTEM_PYTHON, _POPULATE, "trust", trusting.folder, trusted.folder])
+            trusting._trusted.append(trusted)
+            trusting._write_krb5_conf()
+        self.start()
+        other.start()
 
     def kinit(self, account: str, cache: Path, *, keytab: str | None = None) -> Mapping[str, str]:
         """Log an account on; gives the environment in which its tickets are found."""

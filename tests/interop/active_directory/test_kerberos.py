@@ -75,7 +75,6 @@ def service(samba: SambaAD, host: str = "ca") -> str:
 
 
 @pytest.mark.requirement("R-CEG-126")
-@pytest.mark.requirement("R-CEGI-021")
 @pytest.mark.parametrize("mechanism", [SPNEGO, KERBEROS], ids=["SPNEGO", "Kerberos alone"])
 def test_a_ticket_says_who_its_user_is(samba: SambaAD, tmp_path: Path, alice: dict[str, str], mechanism: str) -> None:
     answer = accept(negotiation(samba, tmp_path), token(service(samba), alice, mechanism=mechanism))
@@ -233,7 +232,6 @@ def web(samba: SambaAD, tmp_path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 @pytest.mark.requirement("R-CEG-122")
-@pytest.mark.requirement("R-CEGI-021")
 def test_curl_gets_in_by_a_ticket_and_not_by_ntlm(
     samba: SambaAD, alice: dict[str, str], web: tuple[int, list[str]]
 ) -> None:

@@ -286,6 +286,14 @@ def envelope(inside: str, namespace: str = SOAP_11) -> bytes:
             id="a member twice",
         ),
         pytest.param(
+            envelope(
+                "<s:Body><m:CreateChallenge><m:digitalId>My Phones</m:digitalId><m:variables/>"
+                "</m:CreateChallenge></s:Body>"
+            ),
+            ("soap:Client", "missing-variable", "missing variable: firstname, lastname"),
+            id="no variables",
+        ),
+        pytest.param(
             envelope("<s:Body>" + CHALLENGE.replace(">lastname<", ">firstname<") + "</s:Body>"),
             ("soap:Client", "malformed-message", "variables: a name stands there twice"),
             id="a variable twice",

@@ -11,13 +11,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from cspd.digital_ids.tables import digital_id_certificates
 from cspd.x509.general_names import user_principal_name
 from cspd.x509.names import format_name
 from protocols.mdm.messages import KeyType
 from tests.protocols.mdm.world import ORDER, World
-from tests.support.authorities import ISSUING
+from tests.support.authorities import ALICE, ISSUING
 from tests.support.issuing import common_name, make_csr
 from tests.support.running import result_of
 from tests.unit.digital_ids.office import ANN, LAPTOPS, PHONES
@@ -84,6 +85,27 @@ def test_a_challenge_comes_with_all_that_a_device_needs(world: World) -> None:
     assert value["caFingerprint"] == sha256(authority.certificate_der).hexdigest()
     found = result_of(world.digital_ids.challenges.find("demo", "My Phones", value["challenge"]))
     assert (found.user_id, found.created_by) == (value["userId"], "workspace")
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ({"ca": "demo~nowhere"}, 404, "not-found"),
+        ({"profile": "scep-digital-signature"}, 404, "no-such-profile"),
+    ],
+)
+def test_a_challenge_that_no_device_could_use_is_not_made(change: dict[str, str], status: int, code: str) -> None:
+    world = World(configurations=[{**PHONES, **change}])
+    told, value = world.json("CreateChallenge", ORDER)
+    assert (told, value["code"]) == (status, code)
+    assert world.rows() == []
+
+
+def test_a_ca_that_is_disabled_takes_no_orders(world: World) -> None:
+    result_of(world.house.management.disable(ISSUING, ALICE))
+    for operation in ("CreateChallenge", "IssuePKCS12"):
+        status, value = world.json(operation, ORDER)
+        assert (status, value["code"]) == (409, "ca-not-active")
 
 
 @pytest.mark.requirement("R-CEG-051")
@@ -191,6 +213,27 @@ def test_a_request_gets_a_certificate_with_the_names_of_the_order(world: World) 
     [issuer, root] = [x509.load_der_x509_certificate(b64decode(each)) for each in answer[1]["chain"]]
     certificate.verify_directly_issued_by(issuer)
     issuer.verify_directly_issued_by(root)
+
+
+@pytest.mark.requirement("R-CEGI-081")
+@pytest.mark.parametrize(
+    ("profile", "granted"),
+    [
+        ("mdmws-digital-signature", ExtendedKeyUsageOID.SERVER_AUTH),
+        ("mdmws-digital-signature-key-encipherment-clientauth", ExtendedKeyUsageOID.CLIENT_AUTH),
+    ],
+)
+def test_the_extended_key_usage_is_that_of_the_profile_or_of_the_request(profile: str, granted: Any) -> None:
+    """What a profile fixes is fixed, and the one of the request is noted as refused."""
+    world = World(configurations=[{**LAPTOPS, "profile": profile}])
+    asked = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+    csr = make_csr(ec.generate_private_key(ec.SECP256R1()), extensions=[(asked, False)])
+    order = {"digitalId": "laptops", "variables": {"serial": "7"}, "csr": b64encode(csr).decode()}
+    certificate = issued(world.json("IssueCertificate", order))
+    usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usages) == [granted]
+    refused = world.house.audit.events[-1].fields["dropped_extensions"]
+    assert refused == (None if granted == ExtendedKeyUsageOID.SERVER_AUTH else "2.5.29.37")
 
 
 def test_a_request_without_its_key_gets_none(world: World) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64encode, encodebytes
+from base64 import b64encode, encodebytes, urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -164,9 +164,10 @@ IN_QUERIES: Mapping[str, Callable[[bytes], str]] = {
     "the plus bare": lambda message: f"{_QUERY}{b64encode(message).decode()}",
     "the plus as a blank": lambda message: f"{_QUERY}{b64encode(message).decode().replace('+', '%20')}",
     "lines": lambda message: f"{_QUERY}{quote(encodebytes(message), safe='')}",
+    "base64url": lambda message: f"{_QUERY}{quote(urlsafe_b64encode(message), safe='')}",
     "no padding": lambda message: f"{_QUERY}{quote(b64encode(message).rstrip(b'='), safe='')}",
 }
-"""How messages stand in queries: as the RFC has it, and as sscep, jSCEP, macOS and routers write them."""
+"""How messages stand in queries: as the RFC has it, and as sscep, jSCEP, macOS, routers and micromdm write them."""
 
 
 def issuer_name(world: World) -> bytes:

@@ -13,7 +13,9 @@ from cspd.authentication.secrets import EnrollmentSecrets, NewSecret
 from cspd.authority.certificates import Certificates
 from cspd.authority.values import CAReference, CertificateRecord, EnrollmentRequest, Issued, Pending, Requester
 from cspd.keys.encryption import MasterKey
+from cspd.store.secrets import SharedSecrets
 from cspd.x509.csr import parse_csr
+from protocols.scep.challenge_making import ChallengeMaking
 from protocols.scep.challenges import ChallengeAuthorizer, ChallengeRules
 from protocols.scep.interfaces import Authorization, RequestForCertificate, Terms
 from protocols.scep.messages import MessageType
@@ -36,7 +38,9 @@ def challenge_text(new: NewSecret) -> str:
 class Office:
     """Makes challenges, and asks an authorizer for devices."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, key: int = 5) -> None:
+        """``key`` is the seed of what all nodes share."""
+        self._key = key
         self.house = House()
         self.secrets = EnrollmentSecrets(
             clock=self.house.clock,
@@ -45,6 +49,12 @@ class Office:
             audit=self.house.audit,
             master_key=MasterKey(b"m" * 32, Random(2).randbytes),
         )
+
+    def making(self, random: Random) -> ChallengeMaking:
+        """Makes challenges for others, on a node of its own."""
+        house = self.house
+        shared = SharedSecrets(database=house.database, clock=house.clock, random_bytes=Random(self._key).randbytes)
+        return ChallengeMaking(random=random, secrets=self.secrets, shared_secrets=shared)
 
     def create(self, **values: Any) -> NewSecret:
         """A one-time challenge."""

@@ -47,6 +47,7 @@ def services(values: Mapping[str, bytes]) -> Services:
         SimpleNamespace(
             clock=office.house.clock,
             random=Random(1),
+            database=office.house.database,
             authorities=office.house.authorities,
             audit=office.house.audit,
             enrollment_secrets=office.secrets,
@@ -122,6 +123,25 @@ def test_what_is_insecure_is_warned_of(values: dict[str, Any], what: list[str]) 
     warnings = list(settings(**values).challenge_warnings(("services", 0)))
     assert [each.what for each in warnings] == what
     assert all(each.key == ("services", 0, "insecure") for each in warnings)
+
+
+@pytest.mark.parametrize(
+    ("values", "problems", "warnings"),
+    [
+        ({"CHALLENGE": b"eleven char", "WEBHOOK_KEY": b"k" * 15}, [("webhook", "key")], [("challenge",)]),
+        ({"CHALLENGE": b"twelve chars", "WEBHOOK_KEY": b"k" * 16}, [], []),
+        ({}, [], []),
+    ],
+)
+def test_short_secrets_are_told(
+    values: dict[str, bytes], problems: list[tuple[str, ...]], warnings: list[tuple[str, ...]]
+) -> None:
+    section = settings(challenge={"env": "CHALLENGE"}, webhook={"key": KEY})
+    found = section.inspect_challenge_secrets(("services", 0), secret(values))
+    assert [each.key[2:] for each in found.problems] == problems
+    assert [each.key[2:] for each in found.warnings] == warnings
+    assert all("eleven" not in str(each) for each in found.warnings)
+    assert list(settings().inspect_challenge_secrets(("services", 0), secret(values)).warnings) == []
 
 
 def test_the_routes_of_a_service_are_its_webhook_and_its_page() -> None:

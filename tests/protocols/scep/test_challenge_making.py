@@ -10,7 +10,7 @@ import pytest
 
 from cspd.authority.values import Requester
 from cspd.refusals import Conflict, LimitExceeded
-from protocols.scep.challenge_making import ChallengeMaking, MadeChallenge, Order
+from protocols.scep.challenge_making import MadeChallenge, Order
 from tests.protocols.scep.challenge_office import ADMINISTRATOR, TERMS, Office
 from tests.support.running import result_of
 
@@ -29,7 +29,7 @@ def office() -> Office:
 
 
 def make(office: Office, order: Order, seed: int = 3) -> MadeChallenge:
-    return result_of(ChallengeMaking(random=Random(seed), secrets=office.secrets).make(order))
+    return result_of(office.making(Random(seed)).make(order))
 
 
 @pytest.mark.parametrize("digits", [16, 32, None])
@@ -48,7 +48,7 @@ def test_a_short_reference_that_is_taken_is_made_anew(office: Office) -> None:
 
 
 def test_references_that_are_all_taken_end_in_a_refusal(office: Office) -> None:
-    making = ChallengeMaking(random=Stuck(), secrets=office.secrets)
+    making = office.making(Stuck())
     order = replace(ORDER, digits=16)
     result_of(making.make(order))
     with pytest.raises(Conflict, match="already"):
@@ -74,6 +74,11 @@ def test_an_order_that_repeats_another_gets_its_challenge(office: Office) -> Non
         replace(order, terms=replace(TERMS, profile="tls-server")),
     ):
         assert make(office, other, seed=4).text[:16] != made.text[:16]
+
+
+def test_the_reference_of_a_repeated_order_cannot_be_computed_by_others(office: Office) -> None:
+    order = replace(ORDER, repeats=b"period 5", digits=32)
+    assert make(office, order).text[:16] != make(Office(key=6), order).text[:16]
 
 
 def test_who_guesses_locks_a_challenge_that_is_not_given_again(office: Office) -> None:

@@ -185,6 +185,13 @@ def test_getnextcacert_gives_the_ca_that_follows() -> None:
     assert set(given) == {following.certificate_der, *following.chain_der}
 
 
+def test_getnextcacert_gives_who_speaks_for_the_ca_that_follows() -> None:
+    world = World(service={"next_ca": "demo~issuing"})  # the only one that somebody speaks for
+    signed = read_signed_data(world.ask("operation=GetNextCACert").body)
+    given = read_signed_data(signed.content or b"").certificates_der
+    assert set(given) == set(world.authority.registration_authority.certificates_der)
+
+
 @pytest.mark.requirement("R-CEG-072")
 def test_without_a_ca_that_follows_getnextcacert_is_refused(world: World) -> None:
     assert world.ask("operation=GetNextCACert").status == 404

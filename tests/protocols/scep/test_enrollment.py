@@ -11,6 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 
 from cspd.refusals import Conflict, Unavailable
 from cspd.x509.cms.content_encryption import ContentCipher
@@ -18,9 +20,11 @@ from cspd.x509.signatures import hash_of
 from protocols.scep.codec import decode
 from protocols.scep.decryption import SharedPasswords
 from protocols.scep.envelope import open_envelope
+from protocols.scep.exchanges import Address
 from protocols.scep.messages import CertsOnly, FailInfo, PKIMessage, PKIStatus
+from protocols.scep.transactions import endpoint_of
 from protocols.scep.transport import PKI_MESSAGE
-from tests.protocols.scep.world import OTHER_PROFILE, PASSWORD, PATH, World, header, rsa_key
+from tests.protocols.scep.world import OTHER_PROFILE, PASSWORD, PATH, PROFILE, World, header, rsa_key
 from tests.support.authorities import ISSUING
 from tests.support.scep_client import (
     EVERYTHING,
@@ -104,8 +108,10 @@ def test_what_is_not_allowed_is_refused_with_badalg(world: World) -> None:
         world.device(cipher=ContentCipher.DES_EDE3_CBC),
         world.device(cipher=ContentCipher.DES_CBC),
     ):
-        info, _ = failure(world.answer(device, device.enrollment(world.csr())))
+        answer_der = world.send(device.enrollment(world.csr()))
+        info, _ = failure(device.read(answer_der))
         assert info is FailInfo.BAD_ALG
+        assert hash_of(decode(answer_der).signer_info.digest_algorithm).name == "sha256"
     assert world.certificate_count == 0
 
 
@@ -114,7 +120,7 @@ def test_a_service_may_allow_what_others_do_not() -> None:
     world.enroll(world.device(cipher=ContentCipher.DES_EDE3_CBC), world.csr())
 
 
-@pytest.mark.requirement("R-CEG-066", "R-CEGI-095")
+@pytest.mark.requirement("R-CEG-066")
 def test_the_profile_of_the_path_decides_the_key_usage(world: World) -> None:
     device, csr_der = world.device(), world.csr()
     usages = [
@@ -274,6 +280,26 @@ def test_a_request_whose_challenge_its_twin_has_used_up_gets_the_twins_certifica
         raise Conflict("the challenge is used up")
 
     world.authorizer.meanwhile = use_up
+    message, _ = world.answer(device, message_der)
+    assert message.pki_status is PKIStatus.SUCCESS
+    assert world.certificate_count == 1
+
+
+def test_a_device_that_left_finds_its_certificate_when_it_comes_again(world: World) -> None:
+    device = world.device()
+    message_der = device.enrollment(world.csr())
+    place = world.house.run(world.plain.find("demo", "demo~issuing", PROFILE))
+    address = Address(place=place, endpoint=endpoint_of("plain", "demo", "demo~issuing", PROFILE))
+    decided: Deferred[None] = Deferred()
+    world.authorizer.until = decided
+    leaving = Deferred.fromCoroutine(world.assembled.service.answer(message_der, address))
+    left: list[Failure] = []
+    leaving.addErrback(left.append)
+    leaving.cancel()
+    assert [failure.type for failure in left] == [CancelledError]
+    assert world.certificate_count == 0
+    decided.callback(None)
+    assert world.certificate_count == 1
     message, _ = world.answer(device, message_der)
     assert message.pki_status is PKIStatus.SUCCESS
     assert world.certificate_count == 1

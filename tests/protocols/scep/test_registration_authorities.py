@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -120,6 +121,7 @@ def test_the_key_is_rsa_of_the_size_and_in_the_place_of_conf(key_type: KeyType) 
     assert f"rsa-{public_key.key_size}" == key_type.value
     [key] = ra_keys(installation)
     assert key.provider == "token"
+    assert installation.keys.decrypting == {key}, "keys of CAs only sign"
     assert node.certificate().subject.rfc4514_string() == "CN=RA"
 
 
@@ -145,6 +147,8 @@ def test_two_certificates_one_for_each_use() -> None:
     assert not opens(authority, signing)
     assert signs_as(authority, signing)
     assert len(authority.recipients) == 1
+    [decrypting] = installation.keys.decrypting
+    assert result_of(installation.keys.public_key(decrypting)) == encryption.public_key()
 
 
 def test_what_was_enveloped_before_conf_wanted_two_certificates_still_opens() -> None:
@@ -193,6 +197,32 @@ def test_a_second_node_that_misses_it_looks_at_once() -> None:
     first.run(first.management.edit(ISSUING, ALICE, profiles=[PROFILE]))
     one.pass_time(timedelta(seconds=5))
     assert two.of().signing_certificate_der == one.of().signing_certificate_der
+
+
+def test_requests_for_what_is_not_there_do_not_keep_the_store_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    installation = installed(profiles=("tls-server",))
+    with capturedLogs():
+        node = Node(installation)
+    reads: list[object] = []
+    read = installation.database.read
+
+    async def counted(work: Callable[[Connection], Any]) -> Any:
+        reads.append(work)
+        return await read(work)
+
+    def refused() -> None:
+        with pytest.raises(Unavailable):
+            node.of()
+
+    monkeypatch.setattr(installation.database, "read", counted)
+    refused()
+    once = len(reads)
+    for _ in range(10):
+        refused()
+    assert len(reads) == once > 0
+    node.clock.advance(timedelta(seconds=1))
+    refused()
+    assert len(reads) == 2 * once
 
 
 class SlowIssuance:
@@ -274,6 +304,36 @@ def test_the_previous_one_decrypts_for_its_grace_and_is_then_destroyed() -> None
     [event] = [each for each in installation.audit.events if each.event == "scep-registration-authority-destroyed"]
     assert event.fields["registration_authority"] == "demo~issuing"
     assert opens(node.of(), node.certificate())
+
+
+@pytest.mark.requirement("R-CEG-059")
+@pytest.mark.parametrize("seed", range(3))
+def test_what_one_node_gave_any_node_opens_until_its_grace_is_over(seed: int) -> None:
+    """Two years of two nodes that look at the store when they come to it, and of a job that runs on either."""
+    chance = Random(seed)
+    first = installed()
+    nodes = [Node(first, name="one"), Node(Installation(shares=first), name="two")]
+    looked = [first.clock.now()] * 2
+    given: dict[bytes, datetime] = {}
+    renewals = 0
+    for _ in range(200):
+        first.clock.advance(chance.choice([timedelta(seconds=1), timedelta(seconds=3), DAY, 15 * DAY]))
+        now = first.clock.now()
+        for index in chance.sample(range(2), 2):
+            if now - looked[index] > timedelta(seconds=5) or chance.random() < 0.5:
+                nodes[index].tick()
+                looked[index] = now
+        if chance.random() < 0.3:
+            chance.choice(nodes).renew()
+        for node in nodes:
+            certificate_der = node.of().signing_certificate_der
+            renewals += certificate_der not in given
+            given[certificate_der] = now
+        for certificate_der, last_given in given.items():
+            if now - last_given < GRACE - 16 * DAY:  # the job that makes a successor may come late
+                for node in nodes:
+                    assert certificate_der in {der(each.certificate) for each in node.of().recipients}
+    assert renewals >= 2
 
 
 def test_each_key_has_its_own_grace_however_often_it_is_renewed() -> None:
@@ -398,6 +458,23 @@ def test_a_deleted_ca_is_not_found() -> None:
         node.of()
 
 
+def test_a_key_that_somebody_destroyed_is_unavailable_until_there_is_another() -> None:
+    """And no 404, which devices take for final."""
+    installation = installed()
+    node = Node(installation)
+    certificate = node.certificate()
+    [key] = ra_keys(installation)
+    result_of(installation.keys.delete(key))
+    with pytest.raises(Unavailable):
+        opens(node.of(), certificate)
+    with pytest.raises(Unavailable):
+        signs_as(node.of(), certificate)
+    node.pass_time(DAY)
+    node.renew_now()
+    node.pass_time(SETTLING)
+    assert signs_as(node.of(), node.certificate())
+
+
 class Refusing:
     """Keys that can be switched off."""
 
@@ -424,7 +501,7 @@ def test_keys_that_are_away_at_the_start_are_used_when_they_come() -> None:
         node.of()
     assert refused.value.detail == "it gets no certificate: the HSM is away"
     with capturedLogs():
-        for _ in range(3600):
+        for _ in range(3100):
             node.pass_time(timedelta(seconds=1))
     away.on = False
     node.pass_time(timedelta(minutes=1))

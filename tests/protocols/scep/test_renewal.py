@@ -117,8 +117,9 @@ def test_what_could_not_be_revoked_is_revoked_later(monkeypatch: pytest.MonkeyPa
     with monkeypatch.context() as patched:
         patched.setattr(world.house.revocation, "revoke", unavailable)
         renewed(world, device)
+        world.house.clock.advance(timedelta(hours=2))
+        world.house.run(world.assembled.replacement.run())
     assert world.status(device.certificate).state is CertificateState.GOOD
-    world.house.clock.advance(timedelta(hours=2))
     world.house.run(world.assembled.replacement.run())
     assert world.status(device.certificate).state is CertificateState.REVOKED
     world.house.run(world.assembled.replacement.run())
@@ -249,12 +250,13 @@ def test_a_forged_certificate_renews_nothing() -> None:
     assert refused(world.answer(device, renewal(world, device)))[0] is FailInfo.BAD_MESSAGE_CHECK
 
 
-def test_the_same_key_may_be_certified_again_at_once() -> None:
+@pytest.mark.parametrize("message_type", RENEWALS)
+def test_the_same_key_may_be_certified_again_at_once(message_type: MessageType) -> None:
     """The transactionID is often made of the key: whoever signs with what a transaction gave has ended it."""
     world = World()
     device = world.enrolled()
     csr_der = world.csr()
-    successor = world.enroll(device, csr_der, MessageType.RENEWAL_REQ)
+    successor = world.enroll(device, csr_der, message_type)
     assert successor != device.certificate
     assert world.enroll(device, csr_der, MessageType.RENEWAL_REQ) == successor
     assert (world.certificate_count, world.transaction_count) == (2, 1)

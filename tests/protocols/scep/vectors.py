@@ -1,4 +1,4 @@
-"""What strongSwan and PyScep sent (``tests/fuzz/corpus/scep``), and keys and certificates for the tests."""
+"""What strongSwan and PyScep sent, and devices send (``tests/fuzz/corpus/scep``), and keys and certificates."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from cspd.x509 import tlv
+from cspd.x509.ber import to_der
 from protocols.scep.algorithm_policy import AlgorithmPolicy
 from protocols.scep.envelope import RecipientKey
 from tests.support.scep_client import ClientKey, ScepClient, certificate_of, recipient_key
@@ -19,6 +20,7 @@ from tests.support.scep_client import ClientKey, ScepClient, certificate_of, rec
 CORPUS = Path(__file__).parents[2] / "fuzz" / "corpus" / "scep"
 VECTORS = {file.stem: file.read_bytes() for file in sorted(CORPUS.glob("strongswan-*.der"))}
 PYSCEP = {file.stem.removeprefix("pyscep-"): file.read_bytes() for file in sorted(CORPUS.glob("pyscep-*.der"))}
+DEVICES = {file.stem.removeprefix("device-"): file.read_bytes() for file in sorted(CORPUS.glob("device-*.der"))}
 RECORDED_RA = x509.load_pem_x509_certificate((CORPUS / "ra.pem").read_bytes())
 
 T = TypeVar("T")
@@ -82,14 +84,18 @@ def client(key: ClientKey | None = None, **changes: object) -> ScepClient:
     )
 
 
-def indefinite(der: bytes) -> bytes:
+def indefinite(message: bytes) -> bytes:
     """The same element in BER, every constructed length indefinite, as devices that stream write it."""
+    return _indefinite(to_der(message, limit=1 << 20))
+
+
+def _indefinite(der: bytes) -> bytes:
     identifier, start, stop = tlv.read_any(der, 0, len(der))
     if not identifier & _CONSTRUCTED:
         return der
     inner, position = b"", start
     while position < stop:
         _, _, end = tlv.read_any(der, position, stop)
-        inner += indefinite(der[position:end])
+        inner += _indefinite(der[position:end])
         position = end
     return bytes((identifier, 0x80)) + inner + b"\x00\x00"

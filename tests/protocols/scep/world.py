@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import func, select
+from twisted.internet.defer import Deferred
 
 from cspd.authority.approvals import Approvals
 from cspd.authority.certificates import Certificates
@@ -97,6 +98,8 @@ class PasswordAuthorizer:
         self.told: list[str] = []
         self.meanwhile: Callable[[], Any] | None = None
         """Happens while a request is being authorized."""
+        self.until: Deferred[None] | None = None
+        """What the decision waits for."""
 
     async def authorize(self, request: RequestForCertificate) -> Authorization:
         """See the interface."""
@@ -104,6 +107,8 @@ class PasswordAuthorizer:
         if not is_renewal and request.challenge_password != PASSWORD:
             raise Unauthorized("the challengePassword is wrong")
         self.authorized.append(request)
+        if self.until is not None:
+            await self.until
         if self.meanwhile is not None:
             meanwhile, self.meanwhile = self.meanwhile, None
             meanwhile()
@@ -176,9 +181,11 @@ class World:
         self.assembled = assemble(
             self.configuration, services, registration_authorities=self.authority, in_thread=self.in_thread
         )
+        self.plain = PlainPlaces(self.configuration, tenants=["demo"], authorizer=lambda _: self.authorizer)
         endpoint = SCEPEndpoint(
             service=self.assembled.service,
-            plain=PlainPlaces(self.configuration, tenants=["demo"], authorizer=lambda _: self.authorizer),
+            information=self.assembled.information,
+            plain=self.plain,
             intune=intune,
             mdm=mdm,
             limits=self.assembled.limits,

@@ -97,3 +97,30 @@ def test_operation_with_a_name_of_the_core_is_refused(tmp_path: Path, core: Core
         administration_serving(
             deployment, core, FakeDaemon(), reactor=core.reactor, clock=core.clock, random=core.random
         )
+
+
+DIGITAL_IDS = """
+[digital_ids]
+token_lifetime = "60s"
+cleanup_schedule = "7 0 * * * *"
+
+[[digital_ids.configurations]]
+name = "Phones"
+ca = "demo~issuing"
+profile = "mdmws-digital-signature"
+rdn_format = "cn=<serial>"
+"""
+
+
+@pytest.mark.requirement("R-CEG-096")
+def test_expired_challenges_are_deleted_by_the_schedule_of_conf(tmp_path: Path, core: Core) -> None:
+    configuration = load_configuration(install(tmp_path, SOUND + DIGITAL_IDS), environment={}, clock=FrozenClock())
+    jobs = {job.name: job.schedule for job in build_deployment(configuration, core).jobs}
+    assert jobs["digital-ids-delete-expired-challenges"] == "7 0 * * * *"
+
+
+@pytest.mark.parametrize("text", ["", DIGITAL_IDS.replace("[digital_ids]", "[digital_ids]\nenabled = false")])
+def test_without_digital_ids_there_is_nothing_to_delete(tmp_path: Path, core: Core, text: str) -> None:
+    configuration = load_configuration(install(tmp_path, SOUND + text), environment={}, clock=FrozenClock())
+    jobs = {job.name for job in build_deployment(configuration, core).jobs}
+    assert not {name for name in jobs if name.startswith("digital-ids")}

@@ -42,7 +42,6 @@ def test_what_a_later_token_says() -> None:
 
 
 @pytest.mark.requirement("R-CEG-122")
-@pytest.mark.requirement("R-CEGI-021")
 @pytest.mark.parametrize(
     "token",
     [NTLM_TOKEN, init([NTLM], NTLM_TOKEN), init([NTLM], None), init([KERBEROS], NTLM_TOKEN), response(NTLM_TOKEN)],

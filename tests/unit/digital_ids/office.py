@@ -22,7 +22,8 @@ from tests.support.running import result_of
 
 PRODUCT = Requester(protocol="mdm", identity="workspace", address="192.0.2.9", request_id="r-5")
 DUAL = "mdmws-p12-digital-signature-key-encipherment"
-PROFILES = (DUAL, "mdmws-digital-signature", "mdmws-p12-key-encipherment", "mdmws-p12-non-repudiation")
+_CLIENT = "mdmws-digital-signature-key-encipherment-clientauth"
+PROFILES = (DUAL, "mdmws-digital-signature", "mdmws-p12-key-encipherment", "mdmws-p12-non-repudiation", _CLIENT)
 PHONES = {
     "name": "My Phones",
     "ca": "demo~issuing",

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from cspd.config.loader import load_configuration
+from cspd.config.problems import ConfigurationRefused
 from cspd.digital_ids.assembly import unknown_profiles
 from cspd.digital_ids.config import DigitalIDsConfig
 from cspd.refusals import Forbidden, NotFound
 from cspd.x509.names import format_name
 from tests.support.authorities import shipped_profiles
+from tests.support.clocks import FrozenClock
+from tests.unit.config.installations import SOUND, install
 from tests.unit.digital_ids.office import ANN, LAPTOPS, PHONES, Office, section
 
 
@@ -104,3 +109,19 @@ def test_server_made_keys_that_sign_need_to_be_allowed(profile: str, flag: str |
             assert refused.value.refusal_code == code
         else:
             assert digital_ids.check_server_made_key(digital_ids.get("My Phones")).id == profile
+
+
+def test_conf_with_a_profile_that_nobody_can_have_is_refused_by_its_line(tmp_path: Path) -> None:
+    text = SOUND + (
+        '[digital_ids]\ntoken_lifetime = "60s"\ncleanup_schedule = "0 0 * * * *"\n\n[[digital_ids.configurations]]\n'
+        'name = "Phones"\nca = "demo~issuing"\nprofile = "root"\nrdn_format = "cn=<serial>"\n'
+    )
+    path = install(tmp_path, text)
+    line = text.splitlines().index('profile = "root"') + 1
+    with pytest.raises(ConfigurationRefused) as refused:
+        load_configuration(path, environment={}, clock=FrozenClock())
+    [problem] = refused.value.problems
+    assert str(problem) == (
+        f"{path}:{line}: digital_ids.configurations[0].profile: "
+        'there is no profile "root" for users and devices. `cspctl profile list` shows them.'
+    )

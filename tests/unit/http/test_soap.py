@@ -77,6 +77,14 @@ def test_any_bytes_are_xml_or_malformed(document: bytes) -> None:
         return
 
 
+def test_what_is_not_well_formed_is_told_by_its_place_without_what_is_there() -> None:
+    with pytest.raises(Malformed) as refused:
+        read_xml(b"<Password>a&secret;c</Password>")
+    assert refused.value.reason == "not well-formed XML"
+    assert "at (1, " in refused.value.detail
+    assert "secret" not in refused.value.detail
+
+
 @pytest.mark.parametrize(
     "document",
     [

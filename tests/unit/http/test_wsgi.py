@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextvars import copy_context
 from datetime import timedelta
 from typing import Any, cast
 from wsgiref.types import WSGIApplication
@@ -12,6 +13,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from cspd.correlation import REQUEST_ID
 from cspd.http.message import Request, Response
 from cspd.http.wsgi import ReactorCalls, WSGIAdapter, call_application, environ_of
 from cspd.keys.threads import InlinePool
@@ -163,6 +165,26 @@ class InlineReactor(Clock):
         work(*arguments)
 
 
+def test_whose_request_it_is_goes_along_through_both_threads() -> None:
+    pool, calls = SteppedPool(), ReactorCalls(InlineReactor(), timedelta(seconds=5))
+    seen: list[str] = []
+
+    async def look() -> None:
+        seen.append(REQUEST_ID.get())
+
+    def application(environ: Any, start_response: Any) -> Iterable[bytes]:
+        calls(look)
+        start_response("200 OK", [])
+        return []
+
+    adapter = WSGIAdapter(cast(WSGIApplication, application), pool)
+    context = copy_context()
+    context.run(REQUEST_ID.set, "r-7")
+    answered = context.run(Deferred.fromCoroutine, adapter.answer(request(), {}))
+    pool.step()
+    assert (answered.called, seen) == (True, ["r-7"])
+
+
 async def value(result: int) -> int:
     return result
 
@@ -189,7 +211,7 @@ def test_a_thread_does_not_wait_for_ever() -> None:
         finally:
             cancelled.append(True)
 
-    begun = ReactorCalls(reactor, timedelta(seconds=5))._begin(waits)
+    begun = ReactorCalls(reactor, timedelta(seconds=5))._begin(waits, copy_context())
     outcome: list[Any] = []
     begun.addErrback(outcome.append)
     reactor.advance(4.9)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pkcs11
 import pytest
-from pkcs11 import TokenFlag
+from cryptography.exceptions import UnsupportedAlgorithm
+from pkcs11 import Mechanism, MechanismFlag, TokenFlag
+from pkcs11.types import DecryptMixin
 
+from cspd.keys.pkcs11.decryption import Decrypted, DecryptionRequest
 from cspd.keys.pkcs11.modules import Module, Modules
-from cspd.keys.pkcs11.refusals import UNTOUCHED
+from cspd.keys.pkcs11.refusals import PERHAPS_PADDING, UNTOUCHED
 from cspd.keys.pkcs11.tokens import Token, TokenSession, TokenSettings
 from cspd.refusals import NotFound, Rejected, Unavailable
 
@@ -31,6 +35,8 @@ class FakeToken:
         self.initialized = 0
         self.present = True
         self.write_protected = False
+        self.mechanisms: set[Any] = {1}
+        self.mechanism_flags = MechanismFlag.DECRYPT | MechanismFlag.SIGN
         self.needs_initialization = False
         self.objects: list[Any] = ["the key"]
         self.identifiers: set[bytes] | None = None
@@ -43,8 +49,11 @@ class FakeToken:
     def get_token(self) -> FakeToken:
         return self
 
-    def get_mechanisms(self) -> set[int]:
-        return {1}
+    def get_mechanisms(self) -> set[Any]:
+        return self.mechanisms
+
+    def get_mechanism_info(self, mechanism: Mechanism) -> SimpleNamespace:
+        return SimpleNamespace(flags=self.mechanism_flags)
 
     def open(self, rw: bool) -> FakeSession:
         if rw and self.write_protected:
@@ -394,3 +403,91 @@ def test_what_a_work_raises_by_itself_comes_out_and_the_session_stays() -> None:
         bench.token.run(lambda session: 1 // 0)
     bench.token.run(bench.sign)
     assert bench.fake.pins == [b"right"]
+
+
+class FakeKey(DecryptMixin):
+    """A private key object; ``outcome`` is what the token answers."""
+
+    def __init__(self, outcome: Callable[[], bytes]) -> None:
+        self.outcome = outcome
+        self.asked: list[Any] = []
+
+    def decrypt(self, data: Any, buffer_size: int = 8192, **asked: Any) -> bytes:
+        self.asked.append(asked.get("mechanism"))
+        return self.outcome()
+
+
+REQUEST = DecryptionRequest(Mechanism.RSA_PKCS, None, b"ciphertext", lambda padded: padded)
+IDENTIFIER = bytes(16)
+
+
+def decrypting(outcome: Callable[[], bytes], *, bare: bool = False) -> tuple[Bench, FakeKey]:
+    """A token whose key decrypts to that, with or without the bare operation."""
+    bench, key = Bench(), FakeKey(outcome)
+    bench.fake.objects = [key]
+    bench.fake.mechanisms = {Mechanism.RSA_PKCS, *((Mechanism.RSA_X_509,) if bare else ())}
+    return bench, key
+
+
+def failing(error: type[pkcs11.PKCS11Error]) -> Callable[[], bytes]:
+    def outcome() -> bytes:
+        raise error
+
+    return outcome
+
+
+def test_the_bare_operation_is_used_where_there_is_one() -> None:
+    bench, key = decrypting(lambda: b"\x02padded", bare=True)
+    assert bench.token.run(lambda session: session.decrypt(IDENTIFIER, REQUEST)) == Decrypted(b"\x02padded", True)
+    assert key.asked == [Mechanism.RSA_X_509]
+
+
+def test_one_that_is_for_signatures_only_does_not_count() -> None:
+    bench, key = decrypting(lambda: b"plain", bare=True)
+    bench.fake.mechanism_flags = MechanismFlag.SIGN | MechanismFlag.VERIFY
+    assert bench.token.run(lambda session: session.decrypt(IDENTIFIER, REQUEST)) == Decrypted(b"plain", False)
+    assert key.asked == [Mechanism.RSA_PKCS]
+
+
+@pytest.mark.parametrize("error", PERHAPS_PADDING, ids=lambda error: error.__name__)
+def test_a_padding_that_does_not_fit_is_no_loss_of_the_token(error: type[pkcs11.PKCS11Error]) -> None:
+    bench, key = decrypting(failing(error))
+    for _ in range(3):
+        assert bench.token.run(lambda session: session.decrypt(IDENTIFIER, REQUEST)) == Decrypted(None, False)
+    assert len(key.asked) == 3
+    assert bench.token.problem is None
+    assert bench.fake.initialized == 1
+
+
+def test_a_session_that_was_lost_while_decrypting_is_opened_again() -> None:
+    lost: list[bool] = []
+
+    def outcome() -> bytes:
+        if not lost:
+            lost.append(True)
+            bench.fake.lose_sessions()
+            raise pkcs11.GeneralError
+        return b"plain"
+
+    bench, key = decrypting(outcome)
+    assert bench.token.run(lambda session: session.decrypt(IDENTIFIER, REQUEST)) == Decrypted(b"plain", False)
+    assert len(key.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "error", [pkcs11.ArgumentsBad, pkcs11.MechanismInvalid, pkcs11.MechanismParamInvalid], ids=lambda e: e.__name__
+)
+def test_what_the_token_does_not_decrypt_with_is_no_loss_either(error: type[pkcs11.PKCS11Error]) -> None:
+    bench, _ = decrypting(failing(error))
+    with pytest.raises(UnsupportedAlgorithm):
+        bench.token.run(lambda session: session.decrypt(IDENTIFIER, REQUEST))
+    assert bench.token.run(bench.sign) == "signature"
+    assert bench.fake.initialized == 1
+
+
+def test_a_key_that_only_signs_does_not_decrypt() -> None:
+    bench = Bench()
+    with pytest.raises(UnsupportedAlgorithm, match="for signatures only"):
+        bench.token.run(lambda session: session.decrypt(IDENTIFIER, REQUEST))
+    assert bench.token.run(bench.sign) == "signature"
+    assert bench.fake.initialized == 1

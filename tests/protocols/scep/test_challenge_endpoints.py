@@ -21,10 +21,11 @@ from cspd.authority.values import CAReference, Issued
 from cspd.http.message import Request, Response
 from cspd.http.router import Router
 from cspd.refusals import BadRevocationReason, NotFound, Rejected, Unauthorized, all_refusals
-from protocols.scep.challenge_endpoint import STATUS, AdminPageRules, ChallengeEndpoint, HandingOut, WebhookRules
-from protocols.scep.challenge_making import ChallengeMaking
+from protocols.scep.admin_page_endpoint import AdminPageEndpoint, AdminPageRules
+from protocols.scep.challenge_requests import STATUS, ChallengeRequests
 from protocols.scep.interfaces import Place
 from protocols.scep.webhook import DeliverySignatures
+from protocols.scep.webhook_endpoint import WebhookEndpoint, WebhookRules
 from tests.protocols.scep.challenge_office import ISSUING, TERMS, Office
 from tests.support.running import result_of
 
@@ -36,30 +37,32 @@ WEBHOOK = "/scep/main/demo~issuing/tls-client/challenge"
 PAGE = "/scep/main/demo~issuing/tls-client/mscep_admin/"
 
 
+SIGNATURES = DeliverySignatures(key=KEY, tolerance=timedelta(minutes=5))
+BOTH_WAYS = WebhookRules(signatures=SIGNATURES, users=USERS, max_usable=3)
+ONE_TIME = AdminPageRules(users=USERS)
+
+
 class Counter:
     """Hands out challenges of an office."""
 
-    def __init__(self, **handing_out: Any) -> None:
+    def __init__(
+        self, *, webhook: WebhookRules | None = BOTH_WAYS, admin_page: AdminPageRules | None = ONE_TIME
+    ) -> None:
         self.office = Office()
-        self.rules = HandingOut(
-            **{
-                "webhook": WebhookRules(
-                    signatures=DeliverySignatures(key=KEY, tolerance=timedelta(minutes=5)), users=USERS, max_usable=3
-                ),
-                "admin_page": AdminPageRules(users=USERS),
-                **handing_out,
-            }
-        )
         house = self.office.house
-        endpoint = ChallengeEndpoint(
-            clock=house.clock,
-            places=self,
-            rules={ISSUING: self.rules},
-            making=ChallengeMaking(random=Random(3), secrets=self.office.secrets),
-            authorities=house.authorities,
-            audit=house.audit,
+        requests = ChallengeRequests(places=self, audit=house.audit)
+        making = self.office.making(Random(3))
+        hook = WebhookEndpoint(
+            clock=house.clock, rules={} if webhook is None else {ISSUING: webhook}, requests=requests, making=making
         )
-        self.router = Router(endpoint.routes())
+        page = AdminPageEndpoint(
+            clock=house.clock,
+            rules={} if admin_page is None else {ISSUING: admin_page},
+            requests=requests,
+            making=making,
+            authorities=house.authorities,
+        )
+        self.router = Router([*hook.routes(), *page.routes()])
 
     async def find(self, tenant: str, *names: str) -> Place:
         """Implements :class:`protocols.scep.interfaces.Places` for one tenant."""
@@ -242,8 +245,7 @@ def test_an_old_delivery_is_refused_and_so_is_a_changed_one(counter: Counter) ->
 
 
 def test_a_webhook_with_a_key_alone_takes_no_password() -> None:
-    signatures = DeliverySignatures(key=KEY, tolerance=timedelta(minutes=5))
-    counter = Counter(webhook=WebhookRules(signatures=signatures, signature_header=b"x-hub"))
+    counter = Counter(webhook=WebhookRules(signatures=SIGNATURES, signature_header=b"x-hub"))
     assert counter.post().status == 403
     headers = counter.signature()
     assert counter.request("POST", WEBHOOK, EVENT, headers).status == 403
