@@ -142,7 +142,7 @@ class Issued:
     serial: int
     not_before: datetime
     not_after: datetime
-    names_as_asked: bool | None = None
+    names_as_asked: bool | None = field(default=None, compare=False)
     """Whether subject and subjectAltName are those of the request; None where that was not looked at."""
 
 

@@ -15,10 +15,11 @@ EXTENDED_KEY_USAGES: Mapping[str, str] = MappingProxyType(
         "emailProtection": "1.3.6.1.5.5.7.3.4",
         "timeStamping": "1.3.6.1.5.5.7.3.8",
         "OCSPSigning": "1.3.6.1.5.5.7.3.9",
+        "cmKGA": "1.3.6.1.5.5.7.3.32",
         "msSmartcardLogon": "1.3.6.1.4.1.311.20.2.2",
     }
 )
-"""KeyPurposeId (RFC 5280, 4.2.1.12; Microsoft)."""
+"""KeyPurposeId (RFC 5280, 4.2.1.12; RFC 9480, 2.2; Microsoft)."""
 
 REQUEST_EXTENSIONS: Mapping[str, str] = MappingProxyType(
     {

@@ -18,14 +18,17 @@ from protocols.cmp.central_keys import ServerMadeKeys
 from protocols.cmp.certificate_answers import CertificateAnswers
 from protocols.cmp.certificate_requests import CertificateRequests
 from protocols.cmp.certification import Certification, TransactionRules
+from protocols.cmp.challenges import Challenges
 from protocols.cmp.config import CMPConfig
 from protocols.cmp.confirmation import Confirmation
 from protocols.cmp.crl_updates import CRLUpdates
 from protocols.cmp.cross_certification import CrossCertificationService
 from protocols.cmp.encrypted_certificates import CertificatesForKeys
 from protocols.cmp.general_messages import GeneralMessagesService
+from protocols.cmp.key_generation_authorities import KeyGenerationAuthorities
 from protocols.cmp.limits import Limits
 from protocols.cmp.mac_keys import MACKeys
+from protocols.cmp.metrics import AnsweredMessages
 from protocols.cmp.policies import Policies
 from protocols.cmp.polling import Polling
 from protocols.cmp.possession import Possession
@@ -46,15 +49,25 @@ class Assembled:
 
     service: CMPService
     unconfirmed: Unconfirmed
+    answered: AnsweredMessages
 
 
-def assemble(configuration: CMPConfig, services: Services, *, macs: SigningPool, keys: SigningPool) -> Assembled:
+def assemble(
+    configuration: CMPConfig,
+    services: Services,
+    *,
+    macs: SigningPool,
+    keys: SigningPool,
+    key_generation_authorities: KeyGenerationAuthorities,
+) -> Assembled:
     """The service of ``[protocols.cmp]``; ``macs`` runs derivations of keys of MACs, ``keys`` makes keys for clients.
 
     Raises NotFound for trust anchors that cannot be read.
     """
     rules = configuration.rules_by_name()
     mac_keys = MACKeys(macs, rules)
+    limits = Limits(message_octets=configuration.max_message_bytes, requests=configuration.max_requests)
+    answered = AnsweredMessages()
     policies = Policies(configuration, services.authorities)
     encrypted_certificates = CertificatesForKeys(random_bytes=services.random.randbytes)
     unconfirmed = Unconfirmed(
@@ -76,7 +89,10 @@ def assemble(configuration: CMPConfig, services: Services, *, macs: SigningPool,
         certificates=services.certificates,
         possession=Possession(encrypted_certificates=encrypted_certificates, derive=mac_keys.derive),
         central_keys=ServerMadeKeys(
-            authorities=services.authorities, profiles=services.profiles, client_keys=client_keys
+            authorities=services.authorities,
+            profiles=services.profiles,
+            client_keys=client_keys,
+            key_generation_authorities=key_generation_authorities,
         ),
         rules=rules,
         profiles=services.profiles,
@@ -95,6 +111,15 @@ def assemble(configuration: CMPConfig, services: Services, *, macs: SigningPool,
             secrets=services.enrollment_secrets,
             requests=requests,
             answers=answers,
+            challenges=Challenges(
+                clock=services.clock,
+                random_bytes=services.random.randbytes,
+                database=services.database,
+                authorities=services.authorities,
+                encrypted=encrypted_certificates,
+                limits=limits,
+                max_transactions=configuration.max_transactions,
+            ),
             unconfirmed=unconfirmed,
             rules=TransactionRules(lifetime=configuration.transaction_lifetime, limit=configuration.max_transactions),
         ),
@@ -123,9 +148,10 @@ def assemble(configuration: CMPConfig, services: Services, *, macs: SigningPool,
         ),
         policy_of=policies.policy_of,
         choose_profile=policies.choose_profile,
-        limits=Limits(message_octets=configuration.max_message_bytes, requests=configuration.max_requests),
+        answered=answered,
+        limits=limits,
     )
-    return Assembled(service=service, unconfirmed=unconfirmed)
+    return Assembled(service=service, unconfirmed=unconfirmed, answered=answered)
 
 
 def _senders(

@@ -28,6 +28,7 @@ from cspd.x509.cursor import Cursor
 from cspd.x509.signatures import Algorithm, SignatureError, read_algorithm
 from protocols.cmp.errors import PKIMessageRejected
 from protocols.cmp.interfaces import Sender, Terms
+from protocols.cmp.key_generation_authorities import KeyGenerationAuthorities
 from protocols.cmp.status import PKIFailureInfo
 
 _PREFERENCE = (
@@ -66,10 +67,18 @@ _NO_KEY = b"\x00"
 class ServerMadeKeys:
     """Implements :class:`protocols.cmp.interfaces.CentralKeys`."""
 
-    def __init__(self, *, authorities: Authorities, profiles: Mapping[str, Profile], client_keys: ClientKeys) -> None:
+    def __init__(
+        self,
+        *,
+        authorities: Authorities,
+        profiles: Mapping[str, Profile],
+        client_keys: ClientKeys,
+        key_generation_authorities: KeyGenerationAuthorities,
+    ) -> None:
         self._authorities = authorities
         self._profiles = profiles
         self._client_keys = client_keys
+        self._key_generation_authorities = key_generation_authorities
 
     async def generate(self, template: CertTemplate, terms: Terms) -> PrivateKey:
         """See :class:`protocols.cmp.interfaces.CentralKeys`.
@@ -91,7 +100,10 @@ class ServerMadeKeys:
         """See :class:`protocols.cmp.interfaces.CentralKeys`."""
         recipient = recipient_for(sender)
         authority = await self._authorities.get(terms.ca)
-        return EncryptedKey(await self._client_keys.seal(key, authority, recipient, with_public_key=True))
+        signed_by = await self._key_generation_authorities.of(terms.ca)
+        return EncryptedKey(
+            await self._client_keys.seal(key, authority, recipient, with_public_key=True, signed_by=signed_by)
+        )
 
 
 def recipient_for(sender: Sender) -> Recipient:

@@ -114,6 +114,7 @@ class CertificateRequests:
             turn.sender,
             turn.terms,
             is_vouched_for=turn.registration_authority is not None,
+            is_challenge_met=turn.met is not None,
             pvno=turn.message.header.pvno,
         )
         template, private_key_der = message.cert_req.cert_template, b""

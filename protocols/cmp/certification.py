@@ -29,6 +29,7 @@ from cspd.x509.crmf.messages import KeyAgreement, KeyEncipherment
 from protocols.cmp import transaction_rows as rows
 from protocols.cmp.certificate_answers import CertificateAnswers, Outcome
 from protocols.cmp.certificate_requests import AskedFor, CertificateRequests, request_ids
+from protocols.cmp.challenges import Challenges, asks_for_challenge, needs_challenge
 from protocols.cmp.errors import PKIMessageRejected
 from protocols.cmp.interfaces import Terms
 from protocols.cmp.messages import BodyType, CertReqContent
@@ -80,6 +81,7 @@ class Certification:
         secrets: UsesSecrets,
         requests: CertificateRequests,
         answers: CertificateAnswers,
+        challenges: Challenges,
         unconfirmed: Unconfirmed,
         rules: TransactionRules,
     ) -> None:
@@ -90,18 +92,27 @@ class Certification:
         self._secrets = secrets
         self._requests = requests
         self._answers = answers
+        self._challenges = challenges
         self._unconfirmed = unconfirmed
         self._rules = rules
 
     async def begin(self, turn: Turn, known: Transaction | None) -> Answer:
         """Answer a message; ``known`` is its transaction, if this is not the first time that it comes."""
         _check_sender(turn)
+        if needs_challenge(turn):
+            return await self._challenges.ask(turn, known)
         ids = request_ids(turn.message.body)
         outcomes = [await self._outcome(turn, cert_req_id, known) for cert_req_id in ids]
         transaction = next((each.transaction for each in outcomes if each.transaction is not None), None)
         if transaction is not None and transaction.state is TransactionState.CONFIRMED:
             await self._unconfirmed.replaced(transaction)
         return await self._answers.answer(turn, turn.message.body.type, outcomes, transaction)
+
+    async def go_on(self, turn: Turn, transaction: Transaction) -> Answer:
+        """Answer a popdecr: what was challenged, now that possession is proved."""
+        met = await self._challenges.check(turn, transaction)
+        is_answered = transaction.state is not TransactionState.CHALLENGED
+        return await self.begin(met, transaction if is_answered else None)
 
     async def _outcome(self, turn: Turn, cert_req_id: int, known: Transaction | None) -> Outcome:
         kept = None if known is None else known.request(cert_req_id)
@@ -161,7 +172,7 @@ class Certification:
         def keep(connection: Connection, request_id: str) -> None:
             nonlocal is_kept
             is_kept = True
-            rows.add(connection, waiting, replace(request, request_id=request_id))
+            rows.add(connection, waiting, replace(request, request_id=request_id), turn.met)
             if use is not None:
                 use(connection, request_id)
 
@@ -200,6 +211,7 @@ class Certification:
             expires_at=max(now + self._rules.lifetime, confirm_until),
             confirm_until=confirm_until if confirms else None,
             replaced=asked.replaced if turn.terms.revoke_replaced else None,
+            challenged=None if turn.met is None else turn.met.challenged,
         )
 
     def _confirms(self, turn: Turn, asked: AskedFor) -> bool:
@@ -217,7 +229,7 @@ class Certification:
             return use
 
         def recorded(connection: Connection, authority_id: str, serial: int) -> None:
-            rows.add(connection, begun, replace(request, authority_id=authority_id, serial=serial))
+            rows.add(connection, begun, replace(request, authority_id=authority_id, serial=serial), turn.met)
             if use is not None:
                 use(connection, authority_id, serial)
 
@@ -240,5 +252,6 @@ def _check_sender(turn: Turn) -> None:
 def _has_encrypted(turn: Turn) -> bool:
     content = turn.message.body.content
     return isinstance(content, CertReqContent) and any(
-        isinstance(each.popo, (KeyEncipherment, KeyAgreement)) for each in content.messages
+        isinstance(each.popo, (KeyEncipherment, KeyAgreement)) and not asks_for_challenge(each)
+        for each in content.messages
     )

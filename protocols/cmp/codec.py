@@ -19,6 +19,7 @@ from typing import Any
 from cspd.x509 import tlv
 from cspd.x509.cursor import Cursor
 from protocols.cmp import body_encoding as bodies
+from protocols.cmp import challenge_encoding as challenges
 from protocols.cmp.errors import PKIMessageRejected
 from protocols.cmp.header_encoding import encode_header, read_header
 from protocols.cmp.limits import DEFAULT_LIMITS, Limits
@@ -55,6 +56,8 @@ _BODIES: dict[BodyType, tuple[_Read, Callable[[Any], bytes]]] = {
     BodyType.IP: _CERT_REP,
     BodyType.CR: _CERT_REQ,
     BodyType.CP: _CERT_REP,
+    BodyType.POPDECC: (challenges.read_challenge_content, challenges.encode_challenge_content),
+    BodyType.POPDECR: (challenges.read_response_content, challenges.encode_response_content),
     BodyType.KUR: _CERT_REQ,
     BodyType.KUP: _CERT_REP,
     BodyType.KRR: _CERT_REQ,

@@ -19,7 +19,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -29,6 +29,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from cspd.authority.ca_name import CAName
+from cspd.authority.profile_values import Profile
 from cspd.authority.values import CAReference
 from cspd.config.inspection import Inspection
 from cspd.config.problems import Problem
@@ -44,6 +45,7 @@ from protocols.cmp.algorithm_rules import (
     derived_signing_algorithms,
 )
 from protocols.cmp.interfaces import Terms
+from protocols.cmp.key_generation_authority_config import KeyGenerationAuthorityConfig
 from protocols.cmp.trust import BadTrust, read_anchors
 
 DEFAULT_RULES = "default"
@@ -188,6 +190,8 @@ class CMPConfig(Section):
     """Limits of algorithms; ``default`` is there without being written, and is what labels have that name none."""
     trust: tuple[TrustConfig, ...] = ()
     registration_authorities: tuple[RegistrationAuthorityConfig, ...] = ()
+    key_generation_authorities: tuple[KeyGenerationAuthorityConfig, ...] = ()
+    """Who signs keys that are made here; a CA that none is named for signs them itself."""
     time_tolerance: DurationOfSeconds = timedelta(minutes=5)
     """How far messageTime may be from the time of the server."""
     max_message_bytes: Annotated[int, Field(ge=4096, le=1 << 20)] = 64 * 1024
@@ -204,6 +208,7 @@ class CMPConfig(Section):
             ("labels", [label.id for label in self.labels]),
             ("rules", [rule.id for rule in self.rules]),
             ("trust", [trust.name for trust in self.trust]),
+            ("key_generation_authorities", [each.ca for each in self.key_generation_authorities]),
         ):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"{what}: {', '.join(twice)} stands there twice")
@@ -273,6 +278,18 @@ class CMPConfig(Section):
                 what = f"every certificate of {folder / trust.anchors} has expired"
                 warnings.append(Problem(what=what, remedy="Get its successors", key=key))
         return Inspection(problems, (*warnings, *self._warnings_of_rules()))
+
+    def inspect_profiles(self, profiles: Mapping[str, Profile]) -> Sequence[Problem]:
+        """Check those of key generation authorities; see :class:`cspd.config.inspection.UsesProfiles`."""
+        return [
+            Problem(
+                what=f"the key generation authority of {each.ca} cannot be made: profile {each.profile} {fault}",
+                remedy="Name one that fits",
+                key=("key_generation_authorities", index, "profile"),
+            )
+            for index, each in enumerate(self.key_generation_authorities)
+            if (fault := each.fault_of(profiles.get(each.profile)))
+        ]
 
     def _warnings_of_rules(self) -> Sequence[Problem]:
         """RSA below 512 and EC below 100 bits cannot be configured; what is weak today is told."""

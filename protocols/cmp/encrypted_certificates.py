@@ -56,4 +56,4 @@ def _check(public_key: object, pvno: int) -> None:
     if not isinstance(public_key, ec.EllipticCurvePublicKey):
         raise BadPublicKey("nothing can be encrypted for a key of that kind: prove its possession by a signature")
     if pvno < _ENVELOPED_DATA_SINCE:
-        raise BadPublicKey("before version 3 a certificate can be encrypted for RSA keys alone")
+        raise BadPublicKey("before version 3 nothing can be encrypted for other keys than RSA")

@@ -16,6 +16,7 @@ from cspd.refusals import NotFound
 from protocols.cmp.assembly import assemble
 from protocols.cmp.config import CMPConfig
 from protocols.cmp.endpoint import WELL_KNOWN, CMPEndpoint
+from protocols.cmp.key_generation_authority_assembly import build_key_generation_authorities
 from protocols.cmp.labels import Labels
 from protocols.cmp.trust import BadTrust
 from protocols.cmp.trust_operations import TrustOperations
@@ -33,7 +34,10 @@ def build(configuration: CMPConfig, services: Services) -> ProtocolService:
     call_from_thread = _call_from_thread(services)
     macs = ThreadPool("cmp-macs", _MAC_THREADS, call_from_thread=call_from_thread, limit=_MACS_WAITING)
     keys = ThreadPool("cmp-keys", _KEY_THREADS, call_from_thread=call_from_thread, limit=_KEYS_WAITING)
-    assembled = assemble(configuration, services, macs=macs, keys=keys)
+    generation = build_key_generation_authorities(configuration.key_generation_authorities, services)
+    assembled = assemble(
+        configuration, services, macs=macs, keys=keys, key_generation_authorities=generation.authorities
+    )
     endpoint = CMPEndpoint(
         service=assembled.service,
         paths=Labels(configuration, tenants=services.tenants),
@@ -43,17 +47,23 @@ def build(configuration: CMPConfig, services: Services) -> ProtocolService:
     def start() -> None:
         macs.start()
         keys.start()
+        generation.start()
 
     def stop() -> Any:
-        return DeferredList([macs.stop(), keys.stop()])
+        return DeferredList([macs.stop(), keys.stop(), generation.stop()])
 
     return ProtocolService(
         routes=endpoint.routes(),
-        jobs=(Job(name="cmp-unconfirmed", schedule=_EVERY_MINUTE, run=assembled.unconfirmed.run),),
+        jobs=(
+            Job(name="cmp-unconfirmed", schedule=_EVERY_MINUTE, run=assembled.unconfirmed.run),
+            *generation.jobs,
+        ),
         start=start,
         stop=stop,
         enrollment_urls=_enrollment_urls(configuration, services),
         operations=_operations(configuration, services),
+        health=generation.authorities.health,
+        metrics=(assembled.answered,),
     )
 
 

@@ -30,6 +30,7 @@ from protocols.cmp.messages import (
     PKIBody,
     PKIHeader,
     PKIMessage,
+    POPODecKeyChallContent,
 )
 from protocols.cmp.protection import ProtectionKind, protection_kind
 from protocols.cmp.status import PKIFailureInfo
@@ -50,7 +51,7 @@ FIRST_BODIES = frozenset(
     }
 )
 """What a client may begin a transaction with (RFC 9483, 4 and 5.2.2; RFC 9810, 5.3.11)."""
-FOLLOW_UP_BODIES = frozenset({BodyType.CERT_CONF, BodyType.POLL_REQ, BodyType.ERROR, BodyType.NESTED})
+FOLLOW_UP_BODIES = frozenset({BodyType.CERT_CONF, BodyType.POLL_REQ, BodyType.POPDECR, BodyType.ERROR, BodyType.NESTED})
 """What a client may go on with."""
 _MAY_ASK_IMPLICIT_CONFIRM = frozenset({BodyType.IR, BodyType.CR, BodyType.KUR, BodyType.P10CR, BodyType.CCR})
 
@@ -135,6 +136,8 @@ def needed_version(body: PKIBody) -> int:
     content = body.content
     if isinstance(content, CertConfirmContent):
         return CMP2021 if any(status.hash_alg is not None for status in content.statuses) else CMP2000
+    if isinstance(content, POPODecKeyChallContent):
+        return CMP2021 if any(each.encrypted_rand_der for each in content.challenges) else CMP2000
     if isinstance(content, CertRepMessage):
         pairs = [response.certified_key_pair for response in content.response]
         keys = [key for pair in pairs if pair is not None for key in (pair.encrypted_cert, pair.private_key)]
@@ -185,12 +188,15 @@ def check_recipient(header: PKIHeader, recipients_der: Container[bytes] | None) 
 
 
 def check_implicit_confirm(message: PKIMessage) -> None:
-    """implicitConfirm is NULL, and asked for with a request for certificates only."""
+    """implicitConfirm is NULL, without confirmWaitTime, and asked for with a request for certificates only."""
+    asked = {info.info_type for info in message.header.general_info}
+    if {info_types.IMPLICIT_CONFIRM, info_types.CONFIRM_WAIT_TIME} <= asked:
+        raise PKIMessageRejected(PKIFailureInfo.BAD_REQUEST, "implicitConfirm and confirmWaitTime exclude each other")
     for info in message.header.general_info:
         if info.info_type != info_types.IMPLICIT_CONFIRM:
             continue
         if info.info_value_der != tlv.NULL:
-            raise PKIMessageRejected(PKIFailureInfo.BAD_DATA_FORMAT, "the value of implicitConfirm is NULL")
+            raise PKIMessageRejected(PKIFailureInfo.BAD_REQUEST, "the value of implicitConfirm is NULL")
         if message.body.type not in _MAY_ASK_IMPLICIT_CONFIRM:
             raise PKIMessageRejected(PKIFailureInfo.BAD_REQUEST, "implicitConfirm goes with requests for certificates")
 

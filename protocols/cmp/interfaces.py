@@ -172,7 +172,8 @@ class CentralKeys(Protocol):
         ...
 
     async def encrypt(self, key: PrivateKey, sender: Sender, terms: Terms) -> EncryptedKey:
-        """The key as AsymmetricKeyPackage, signed with the CA's key, in an EnvelopedData that the sender can open.
+        """The key as AsymmetricKeyPackage, signed by the CA or who does so for it, in an EnvelopedData that the
+        sender can open.
 
         By key transport (RSA) or key agreement (EC) to the sender's certificate, or by its password if a secret
         protects. Raises refusals for a sender that none of these suits.

@@ -1,7 +1,7 @@
 """What is said in the Certificate Management Protocol, in the words of RFC 9810.
 
 ``..._der`` is DER. Requests for certificates are those of :mod:`cspd.x509.crmf`. What the server never does
-(announcements, proof of possession by decryption, key recovery) has its body kept as :class:`UnreadContent`.
+(announcements, key recovery) has its body kept as :class:`UnreadContent`.
 """
 
 from __future__ import annotations
@@ -104,6 +104,43 @@ class CertReqContent:
     """ir, cr, kur, krr and ccr (RFC 9810, 5.3.1)."""
 
     messages: CertReqMessages
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A random number for who can decrypt it (RFC 9810, 5.2.8.3.3)."""
+
+    witness: bytes
+    """``owf`` of the number, as the INTEGER in DER."""
+    owf: Algorithm | None = None
+    """None in all but the first challenge of a message is that of the one before."""
+    challenge: bytes = b""
+    """For version 2: the Rand, encrypted by RSA; empty in version 3."""
+    encrypted_rand_der: bytes = b""
+    """For version 3: the Rand in an EnvelopedData; empty in version 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rand:
+    """What a challenge encrypts (RFC 9810, 5.2.8.3.3)."""
+
+    number: int
+    sender_der: bytes
+    """The GeneralName in the header of the popdecc."""
+
+
+@dataclass(frozen=True, slots=True)
+class POPODecKeyChallContent:
+    """popdecc (RFC 9810, 5.2.8.3.3): a challenge for each request that asks for one, in their order."""
+
+    challenges: tuple[Challenge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class POPODecKeyRespContent:
+    """popdecr (RFC 9810, 5.2.8.3.3): the decrypted numbers, in the order of the challenges."""
+
+    numbers: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +274,8 @@ BodyContent = (
     | CertReqContent
     | CertificationRequest
     | CertRepMessage
+    | POPODecKeyChallContent
+    | POPODecKeyRespContent
     | RevReqContent
     | RevRepContent
     | CertConfirmContent
@@ -254,6 +293,8 @@ _CONTENTS: dict[BodyType, type] = {
     BodyType.CR: CertReqContent,
     BodyType.CP: CertRepMessage,
     BodyType.P10CR: CertificationRequest,
+    BodyType.POPDECC: POPODecKeyChallContent,
+    BodyType.POPDECR: POPODecKeyRespContent,
     BodyType.KUR: CertReqContent,
     BodyType.KUP: CertRepMessage,
     BodyType.KRR: CertReqContent,

@@ -49,12 +49,19 @@ class Possession:
         self._derive = derive
 
     async def check(
-        self, message: CertReqMsg, sender: Sender, terms: Terms, *, is_vouched_for: bool, pvno: int
+        self,
+        message: CertReqMsg,
+        sender: Sender,
+        terms: Terms,
+        *,
+        is_vouched_for: bool,
+        is_challenge_met: bool,
+        pvno: int,
     ) -> Proof:
         """How the proof is given; raises BadProofOfPossession, BadPublicKey.
 
         ``is_vouched_for``: a registration authority says that it has verified the possession, if the request says so;
-        ``pvno`` is that of the message.
+        ``is_challenge_met``: the client has decrypted what was encrypted for the key; ``pvno`` is that of the message.
         """
         public_key_der = message.cert_req.cert_template.public_key_der
         match message.popo:
@@ -72,7 +79,10 @@ class Possession:
                     raise BadPublicKey("the request names no public key")
                 self._encrypted_certificates.check(public_key_der, pvno=pvno)
                 return Proof.BY_CERTIFICATE
-        raise BadProofOfPossession("possession is proved by a signature, or by decrypting the certificate")
+            case KeyEncipherment(SubsequentMessage.CHALLENGE_RESP) | KeyAgreement(SubsequentMessage.CHALLENGE_RESP):
+                if is_challenge_met:
+                    return Proof.GIVEN
+        raise BadProofOfPossession("possession is proved by a signature, or by decryption")
 
     async def _check_signature(self, message: CertReqMsg, sender: Sender, terms: Terms) -> None:
         name = None if sender.certificate is None else x509.DirectoryName(sender.certificate.subject)

@@ -64,6 +64,7 @@ from protocols.cmp.messages import (
     PKIMessage,
     RevReqContent,
 )
+from protocols.cmp.metrics import AnsweredMessages
 from protocols.cmp.path_operations import check_operation
 from protocols.cmp.polling import Polling
 from protocols.cmp.protection import protection_kind
@@ -103,6 +104,7 @@ class _Progress:
 
     header: PKIHeader
     terms: Terms
+    asked: BodyType | None = None
     sender: Sender | None = None
 
 
@@ -127,6 +129,7 @@ class CMPService:
         cross_certification: CrossCertification,
         policy_of: PolicyOf,
         choose_profile: ChooseProfile,
+        answered: AnsweredMessages,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._clock = clock
@@ -142,6 +145,7 @@ class CMPService:
         self._cross_certification = cross_certification
         self._policy_of = policy_of
         self._choose_profile = choose_profile
+        self._answered = answered
         self._limits = limits
         self._begins: Mapping[BodyType, Callable[[Turn], Awaitable[Answer]]] = {
             BodyType.RR: self._revoke,
@@ -169,7 +173,7 @@ class CMPService:
         self, message: PKIMessage, address: Address, registration_authority: Sender | None = None
     ) -> bytes:
         """The answer to a message, which a registration authority may have nested."""
-        progress, nonce = _Progress(message.header, address.terms), self._nonce()
+        progress, nonce = _Progress(message.header, address.terms, message.body.type), self._nonce()
         try:
             if registration_authority is None:
                 check_operation(address.operation, message.body)
@@ -256,6 +260,8 @@ class CMPService:
             return await self._certification.begin(turn, transaction)
         if transaction is None:
             return await self._begins[body_type](turn)
+        if body_type is BodyType.POPDECR:
+            return await self._certification.go_on(turn, transaction)
         if body_type is BodyType.POLL_REQ:
             return await self._polling.poll(turn, transaction)
         if is_repeated:
@@ -347,6 +353,7 @@ class CMPService:
         return _error(info)
 
     async def _say(self, answer: Answer, progress: _Progress, nonce: bytes) -> bytes:
+        self._answered.note(progress.asked, answer.body)
         terms, sender = progress.terms, progress.sender
         sender_der, sender_kid = await self._protection.header_names(terms, sender)
         header = answer_header(

@@ -22,6 +22,8 @@ cmp_transactions = Table(
     Column("request_digest", String(64), nullable=False),  # of the client's last message
     Column("implicit_confirm", Boolean, nullable=False),
     Column("requests", JSON, nullable=False),  # list of CertifiedRequest
+    # the message that began it and waits for a popdecr: Challenged
+    Column("challenged", JSON(none_as_null=True)),
     Column("replaced_authority_id", String(32)),  # what a kur replaces, until it is revoked
     Column("replaced_serial", SerialNumber),
     Column("confirm_until", UTCDateTime),

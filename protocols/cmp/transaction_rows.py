@@ -24,14 +24,17 @@ from protocols.cmp.transactions import (
     Transaction,
     TransactionState,
     decode_certified,
+    decode_challenged,
     encode_certified,
+    encode_challenged,
     require_move,
 )
 
 MOVED = "transaction-moved"
 """Code of the Conflict that tells a request that somebody else has answered it, or its transaction, meanwhile."""
 
-_IN_PROGRESS = (TransactionState.WAITING.value, TransactionState.ISSUED.value, TransactionState.REVOKING.value)
+_OVER = (TransactionState.CONFIRMED, TransactionState.ENDED)
+_IN_PROGRESS = tuple(state.value for state in TransactionState if state not in _OVER)
 _BATCH = 1000
 
 # Built once: building the insertion anew costs more than running it.
@@ -49,14 +52,24 @@ def find(connection: Connection, endpoint: str, transaction_id: bytes) -> Transa
     return None if row is None else _transaction(row)
 
 
-def add(connection: Connection, begun: Transaction, request: CertifiedRequest) -> None:
+def begin(connection: Connection, transaction: Transaction) -> bool:
+    """Note a transaction; False if there is one of its id."""
+    return connection.execute(_INSERTIONS[connection.dialect.name], _columns(transaction)).rowcount == 1
+
+
+def add(
+    connection: Connection, begun: Transaction, request: CertifiedRequest, challenged: Transaction | None = None
+) -> None:
     """Note what became of one request of the message that begins a transaction.
 
-    ``begun`` is the transaction as the first request of the message makes it. Raises Conflict, code :data:`MOVED`, if
-    the id belongs to another message or the request is answered.
+    ``begun`` is the transaction as the first request of the message makes it, out of the ``challenged`` one where the
+    client had to prove possession first. Raises Conflict, code :data:`MOVED`, if the id belongs to another message or
+    the request is answered.
     """
-    row = _columns(replace(begun, requests=(request,), state=_state(begun.state, (request,))))
-    if connection.execute(_INSERTIONS[connection.dialect.name], row).rowcount == 1:
+    first = replace(begun, requests=(request,), state=_state(begun.state, (request,)))
+    if challenged is not None and move(connection, challenged, first):
+        return
+    if begin(connection, first):
         return
     kept = _transaction(connection.execute(_FIND_FOR_UPDATE, _key(begun.endpoint, begun.transaction_id)).one())
     if (
@@ -119,9 +132,9 @@ def with_replaced(connection: Connection) -> Sequence[Transaction]:
 
 
 def delete_expired(connection: Connection, now: datetime) -> int:
-    """Delete those that are over and whose time is over; gives how many."""
-    over = (TransactionState.CONFIRMED.value, TransactionState.ENDED.value)
-    gone = delete(table).where(table.c.expires_at <= now, table.c.state.in_(over), table.c.replaced_serial.is_(None))
+    """Delete those that are over, or never got anything, and whose time is over; gives how many."""
+    states = [state.value for state in (*_OVER, TransactionState.CHALLENGED)]
+    gone = delete(table).where(table.c.expires_at <= now, table.c.state.in_(states), table.c.replaced_serial.is_(None))
     return connection.execute(gone).rowcount
 
 
@@ -156,6 +169,7 @@ def _columns(transaction: Transaction) -> dict[str, Any]:
         "request_digest": transaction.request_digest,
         "implicit_confirm": transaction.implicit_confirm,
         "requests": _encoded(transaction.requests),
+        "challenged": None if transaction.challenged is None else encode_challenged(transaction.challenged),
         "replaced_authority_id": authority_id,
         "replaced_serial": serial,
         "confirm_until": transaction.confirm_until,
@@ -181,5 +195,6 @@ def _transaction(row: Row[Any]) -> Transaction:
         created_at=row.created_at,
         expires_at=row.expires_at,
         confirm_until=row.confirm_until,
+        challenged=None if row.challenged is None else decode_challenged(row.challenged),
         replaced=None if row.replaced_serial is None else (row.replaced_authority_id, row.replaced_serial),
     )

@@ -2,6 +2,7 @@
 
 ::
 
+    CHALLENGED the client has to prove by decryption that it has its keys; nothing is issued  -> any other
     WAITING    somebody has to approve a request            -> ISSUED, CONFIRMED, ENDED
     ISSUED     the client has to confirm its certificates    -> CONFIRMED, REVOKING
     REVOKING   certificates that it does not want, or did not confirm in time, are being revoked  -> CONFIRMED, ENDED
@@ -31,6 +32,7 @@ from protocols.cmp.status import PKIFailureInfo, PKIStatus, PKIStatusInfo
 class TransactionState(Enum):
     """Where a transaction stands."""
 
+    CHALLENGED = "challenged"
     WAITING = "waiting"
     ISSUED = "issued"
     REVOKING = "revoking"
@@ -39,6 +41,7 @@ class TransactionState(Enum):
 
 
 MOVES: Mapping[TransactionState, frozenset[TransactionState]] = {
+    TransactionState.CHALLENGED: frozenset(TransactionState),
     TransactionState.WAITING: frozenset(
         {
             TransactionState.WAITING,
@@ -53,7 +56,8 @@ MOVES: Mapping[TransactionState, frozenset[TransactionState]] = {
     TransactionState.CONFIRMED: frozenset(),
     TransactionState.ENDED: frozenset(),
 }
-"""From each state, the states it may move to; an empty set ends a life. To WAITING again by a poll."""
+"""From each state, the states it may move to; an empty set ends a life. To WAITING again by a poll, to CHALLENGED by
+the same request again."""
 
 
 class ForbiddenMove(Exception):
@@ -99,6 +103,16 @@ class CertifiedRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Challenged:
+    """A request that is answered once its client has shown what it can decrypt."""
+
+    message_der: bytes
+    """Without its protection, which was verified."""
+    digests: tuple[str, ...]
+    """SHA-256 of each number that was encrypted, in hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transaction:
     """A row."""
 
@@ -119,6 +133,8 @@ class Transaction:
     confirm_until: datetime | None = None
     replaced: tuple[str, int] | None = None
     """CA and serial number of the certificate that is to be revoked once its successor is confirmed."""
+    challenged: Challenged | None = None
+    """With popdecc and popdecr: the message that began it; ``request_digest`` is then of the popdecr."""
 
     def request(self, cert_req_id: int) -> CertifiedRequest | None:
         """What became of the request of that certReqId."""
@@ -140,6 +156,16 @@ def refusal_of(refusal: Refused | PKIMessageRejected) -> tuple[PKIFailureInfo, s
     if isinstance(refusal, PKIMessageRejected):
         return refusal.fail_info, refusal.status_string
     return failure_info(refusal), refusal.reason
+
+
+def encode_challenged(challenged: Challenged) -> dict[str, Any]:
+    """A JSON object; :func:`decode_challenged` gives an equal value."""
+    return {"message": b64encode(challenged.message_der).decode("ascii"), "digests": list(challenged.digests)}
+
+
+def decode_challenged(value: Mapping[str, Any]) -> Challenged:
+    """What :func:`encode_challenged` wrote."""
+    return Challenged(message_der=b64decode(value["message"]), digests=tuple(value["digests"]))
 
 
 def encode_certified(request: CertifiedRequest) -> dict[str, Any]:

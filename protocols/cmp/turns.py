@@ -11,6 +11,7 @@ from cspd.authority.values import Requester
 from protocols.cmp import info_types
 from protocols.cmp.interfaces import Sender, Terms
 from protocols.cmp.messages import InfoTypeAndValue, PKIBody, PKIMessage
+from protocols.cmp.transactions import Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,9 @@ class Turn:
     requester: Requester
     sender_nonce: bytes
     """Of our answer."""
+    met: Transaction | None = None
+    """Where the client has met a challenge: its transaction until now. ``message`` is then the one that was challenged,
+    and ``digest`` of the popdecr."""
 
     @property
     def transaction_id(self) -> bytes:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from cryptography import x509
@@ -20,6 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from cspd.x509 import tlv
+from cspd.x509.cms.signed import certificates_of, encode_content_info, read_signed_data
+from cspd.x509.cms.values import SIGNED_DATA
 from cspd.x509.crmf.messages import CertReqMsg, CertRequest, CertTemplate, Extension
 from protocols.cmp import info_types
 from protocols.cmp.codec import assemble, decode
@@ -144,9 +147,11 @@ def device_of(tmp_path: Path, profile: str = PROFILE, **changes: object) -> Iter
         yield Device(daemon, folder, profile)
 
 
-def check_opened(device: Device, signed_der: bytes, certificate: x509.Certificate) -> None:
-    """The key is signed by the CA and fits the certificate, which openssl verifies."""
-    one_key = opened_key_package(signed_der, device.issuing)
+def check_opened(
+    device: Device, signed_der: bytes, certificate: x509.Certificate, signer: x509.Certificate | None = None
+) -> None:
+    """The key is signed, by the CA unless told otherwise, and fits the certificate, which openssl verifies."""
+    one_key = opened_key_package(signed_der, signer or device.issuing)
     assert one_key.public_key is not None
     assert private_key_of(one_key).public_key() == certificate.public_key()
     (device.folder / "new.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
@@ -173,6 +178,19 @@ def test_a_client_with_a_secret_gets_a_key(tmp_path: Path) -> None:
             envelope, certificate = delivered(answer)
             assert isinstance(certificate.public_key(), kind)
             check_opened(device, envelope.for_password(device.secret.encode()), certificate)
+
+
+def test_a_key_generation_authority_signs_for_the_ca_where_conf_names_one(tmp_path: Path) -> None:
+    with device_of(tmp_path, key_generation_authorities=[{"ca": "demo~issuing"}]) as device:
+        envelope, certificate = delivered(device.ask_with_secret(TEMPLATE))
+        signed_der = envelope.for_password(device.secret.encode())
+        signer, *_ = certificates_of(read_signed_data(encode_content_info(SIGNED_DATA, signed_der)))
+        usage = signer.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        assert [each.dotted_string for each in usage] == ["1.3.6.1.5.5.7.3.32"]  # id-kp-cmKGA
+        signer.verify_directly_issued_by(device.issuing)
+        check_opened(device, signed_der, certificate, signer)
+        with urlopen(f"http://127.0.0.1:{device.daemon.http_port}/health/cmp-kga-demo~issuing") as healthy:
+            assert healthy.status == 200
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from cspd.x509.crmf.messages import CertTemplate
 from protocols.cmp.central_keys import ServerMadeKeys
 from protocols.cmp.errors import PKIMessageRejected, failure_info
 from protocols.cmp.interfaces import Sender, Terms
+from protocols.cmp.key_generation_authorities import KeyGenerationAuthorities
 from protocols.cmp.protection import ProtectionKind
 from protocols.cmp.status import PKIFailureInfo
 from tests.support.authorities import ISSUING, Installation
@@ -60,6 +61,7 @@ def central_keys(*key_types: KeyType) -> ServerMadeKeys:
         authorities=house().registry,
         profiles={"tls-client": profile},
         client_keys=ClientKeys(keys=house().keys, random_bytes=os.urandom, pool=InlinePool()),
+        key_generation_authorities=KeyGenerationAuthorities(clock=house().clock),
     )
 
 

@@ -97,7 +97,7 @@ BOTH: dict[str, tuple[dict[str, Any], PKIFailureInfo]] = {
     "a MAC by a host": ({"protection_alg": MAC, "sender_der": b"\x82\x01h"}, BAD.BAD_MESSAGE_CHECK),
     "implicitConfirm with a value": (
         {"general_info": (InfoTypeAndValue(IMPLICIT_CONFIRM, tlv.TRUE),)},
-        BAD.BAD_DATA_FORMAT,
+        BAD.BAD_REQUEST,
     ),
 }
 

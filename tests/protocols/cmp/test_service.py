@@ -30,6 +30,7 @@ from protocols.cmp.messages import (
     NestedMessageContent,
     PKIBody,
     PKIConfirmContent,
+    POPODecKeyRespContent,
     RevDetails,
     RevReqContent,
     UnreadContent,
@@ -92,7 +93,13 @@ BROKEN_HEADERS: dict[str, tuple[Callable[[World], dict[str, Any]], PKIFailureInf
     "a recipNonce": (lambda _: {"recip_nonce": b"n" * 16}, PKIFailureInfo.BAD_RECIPIENT_NONCE),
     "implicitConfirm that is not NULL": (
         lambda _: {"general_info": (InfoTypeAndValue(info_types.IMPLICIT_CONFIRM, tlv.integer(1)),)},
-        PKIFailureInfo.BAD_DATA_FORMAT,
+        PKIFailureInfo.BAD_REQUEST,
+    ),
+    "implicitConfirm and confirmWaitTime": (
+        lambda world: {
+            "general_info": (info_types.implicit_confirm(), info_types.confirm_wait_time(world.house.clock.now()))
+        },
+        PKIFailureInfo.BAD_REQUEST,
     ),
     "no such secret": (lambda _: {"sender_kid": b"NOBODY"}, PKIFailureInfo.BAD_MESSAGE_CHECK),
 }
@@ -118,7 +125,7 @@ def test_the_recipient_may_be_the_ca_or_nobody(world: World) -> None:
     [
         (PKIBody(BodyType.PKI_CONF, PKIConfirmContent()), PKIFailureInfo.BAD_REQUEST),
         (PKIBody(BodyType.CRLANN, NULL), PKIFailureInfo.BAD_REQUEST),
-        (PKIBody(BodyType.POPDECR, NULL), PKIFailureInfo.BAD_REQUEST),
+        (PKIBody(BodyType.POPDECR, POPODecKeyRespContent((1,))), PKIFailureInfo.BAD_REQUEST),
         (PKIBody(BodyType.KRR, CertReqContent((signed_request(ec.derive_private_key(3, ec.SECP256R1())),))), None),
         (PKIBody(BodyType.GENP, GenMsgContent(())), PKIFailureInfo.BAD_REQUEST),
     ],

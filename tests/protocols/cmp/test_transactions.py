@@ -83,6 +83,14 @@ def test_a_p10cr_without_confirmation_is_one_write(world: World) -> None:
     assert world.status(certificate(cp)).state is CertificateState.GOOD
 
 
+@pytest.mark.parametrize("number", [-1, 0])
+def test_a_p10cr_is_confirmed_by_either_number(world: World, number: int) -> None:
+    client = world.client()
+    [certificate_der] = certificates(client.ask(p10cr(world.key)))
+    assert client.ask(cert_conf(status_of(certificate_der, number))).body.type is BodyType.PKI_CONF
+    assert world.states() == [TransactionState.CONFIRMED]
+
+
 def test_implicit_confirmation_is_granted_where_it_is_allowed_and_asked_for(tmp_path: Path) -> None:
     world = World(tmp_path, implicit_confirm=False)
     ip = world.client().ask(ir(signed_request(world.key)), **IMPLICIT)

@@ -27,6 +27,7 @@ from protocols.cmp.messages import (
     CertReqContent,
     CertResponse,
     CertStatus,
+    Challenge,
     ErrorMsgContent,
     GenMsgContent,
     InfoTypeAndValue,
@@ -38,6 +39,8 @@ from protocols.cmp.messages import (
     PollRep,
     PollRepContent,
     PollReqContent,
+    POPODecKeyChallContent,
+    POPODecKeyRespContent,
     RevDetails,
     RevRepContent,
     RevReqContent,
@@ -114,8 +117,13 @@ CONTENTS: tuple[tuple[BodyType, BodyContent], ...] = (
     (BodyType.CR, CertReqContent((REQUEST,))),
     (BodyType.CP, CertRepMessage((CertResponse(-1, ACCEPTED),))),
     (BodyType.P10CR, CertificationRequest(STRUCTURE)),
-    (BodyType.POPDECC, UnreadContent(STRUCTURE)),
-    (BodyType.POPDECR, UnreadContent(STRUCTURE)),
+    (
+        BodyType.POPDECC,
+        POPODecKeyChallContent(
+            (Challenge(b"witness", SHA256, b"by RSA"), Challenge(b"witness", encrypted_rand_der=STRUCTURE))
+        ),
+    ),
+    (BodyType.POPDECR, POPODecKeyRespContent((0, 1 << 127))),
     (BodyType.KUR, CertReqContent((REQUEST,))),
     (BodyType.KUP, CertRepMessage(())),
     (BodyType.KRR, CertReqContent((REQUEST,))),

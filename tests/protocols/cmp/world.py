@@ -27,6 +27,7 @@ from cspd.store.tables import certificates
 from protocols.cmp.assembly import assemble
 from protocols.cmp.config import CMPConfig
 from protocols.cmp.endpoint import CMPEndpoint
+from protocols.cmp.key_generation_authorities import KeyGenerationAuthorities
 from protocols.cmp.labels import Labels
 from protocols.cmp.messages import PKIMessage
 from protocols.cmp.service import Address
@@ -116,7 +117,13 @@ class World:
                 folder=folder,
             ),
         )
-        self.assembled = assemble(self.configuration, self.services, macs=InlinePool(), keys=InlinePool())
+        self.assembled = assemble(
+            self.configuration,
+            self.services,
+            macs=InlinePool(),
+            keys=InlinePool(),
+            key_generation_authorities=KeyGenerationAuthorities(clock=house.clock),
+        )
         self.labels = Labels(self.configuration, tenants=["demo"])
         endpoint = CMPEndpoint(
             service=self.assembled.service, paths=self.labels, max_message_octets=self.configuration.max_message_bytes

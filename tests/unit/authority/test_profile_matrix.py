@@ -110,6 +110,7 @@ GENERIC: dict[str, Expected] = {
     "tls-client-server": ({DS}, [SERVER, CLIENT]),
     "device": ({DS}, REQUESTED),
     "timestamping": ({DS}, [STAMP]),
+    "cmp-key-generation": ({DS}, ["1.3.6.1.5.5.7.3.32"]),
 }
 POLICIES = {
     "esim-delivery-auth": "2.23.146.1.2.1.4",
