@@ -134,7 +134,10 @@ class Unavailable(Refused):
 
 
 def all_refusals() -> frozenset[type[Refused]]:
-    """Every refusal class, ``Refused`` itself excepted; protocols prove their tables complete with it."""
+    """Every refusal class of this module, ``Refused`` itself excepted; protocols prove their tables complete with it.
+
+    Others are of somebody who derives his own; tables find those by their base.
+    """
     found: set[type[Refused]] = set()
     waiting: list[type[Refused]] = [Refused]
     while waiting:
@@ -142,4 +145,4 @@ def all_refusals() -> frozenset[type[Refused]]:
             if subclass not in found:
                 found.add(subclass)
                 waiting.append(subclass)
-    return frozenset(found)
+    return frozenset(each for each in found if each.__module__ == __name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from cspd.config.values import SecretReference
 from cspd.directory.values import Account, CertificateTemplate, EnrollmentService, Group, Principal
@@ -56,6 +56,20 @@ class Directory(Protocol):
 
     def stop(self) -> None:
         """End its threads and connections; waits for the questions that are asked now."""
+        ...
+
+
+@runtime_checkable
+class HasDirectory(Protocol):
+    """An ability that a :class:`cspd.authentication.interfaces.PasswordCheck` may have: it knows more than passwords.
+
+    A protocol that needs a directory names an ``[authentication.NAME]`` which has it, so that conf says once how it is
+    reached.
+    """
+
+    @property
+    def directory(self) -> Directory:
+        """Where its passwords are; whoever stops the check ends it too."""
         ...
 
 

@@ -4,9 +4,9 @@ A question goes this way::
 
     directory.py     which domain, which question                      reactor thread
     locator.py       which domain controllers (DNS SRV, or conf)       reactor thread
-    questions.py     the searches that answer it, one by one           thread of its own
-    connections.py   pooled connections; the next controller if one    "
-                     is away; referrals, as many as conf allows
+    forests.py       the searches, and referrals as conf allows        reactor thread
+    connections.py   pooled connections; the next controller if one    thread of its own
+                     is away
     ldap.py          ldap3: sockets, TLS, bind, search                 "
 
 :mod:`.config` has the settings, :mod:`.filters` writes search filters, :mod:`.entries` reads entries, and

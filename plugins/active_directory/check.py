@@ -7,11 +7,17 @@ from cspd.directory.interfaces import Directory
 
 
 class DirectoryPasswords:
-    """Implements :class:`cspd.authentication.interfaces.PasswordCheck`."""
+    """Implements :class:`cspd.authentication.interfaces.PasswordCheck`, with the ability
+    :class:`cspd.directory.interfaces.HasDirectory`."""
 
     def __init__(self, name: str, directory: Directory) -> None:
         self._name = name
         self._directory = directory
+
+    @property
+    def directory(self) -> Directory:
+        """See :class:`cspd.directory.interfaces.HasDirectory`."""
+        return self._directory
 
     async def check(self, user: str, password: str) -> Identity:
         """See :class:`cspd.authentication.interfaces.PasswordCheck`; the identity is ``DOMAIN\\account``.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 from twisted.logger import Logger
@@ -22,6 +22,7 @@ from plugins.active_directory.entries import (
     read_enrollment_service,
     read_template,
 )
+from plugins.active_directory.kept import Kept
 from plugins.active_directory.locator import Locator
 from plugins.active_directory.threads import Threads
 
@@ -94,15 +95,13 @@ class Forest:
         self._locator = locator
         self._connections = connections
         self._threads = threads
-        self._layout = _Kept[Layout](seconds, kept_seconds)
-        self._templates = _Kept[Sequence[CertificateTemplate]](seconds, kept_seconds)
-        self._services = _Kept[Sequence[EnrollmentService]](seconds, kept_seconds)
+        self._layout = Kept(self._read_layout, lifetime=kept_seconds, seconds=seconds)
+        self._templates = Kept(self._read_templates, lifetime=kept_seconds, seconds=seconds)
+        self._services = Kept(self._read_services, lifetime=kept_seconds, seconds=seconds)
 
     async def layout(self) -> Layout:
         """Its domains; raises Unavailable."""
-        if (kept := self._layout.get()) is None:
-            kept = self._layout.set(await self._read_layout())
-        return kept
+        return await self._layout.get()
 
     async def search(self, domain: str, search: Search) -> Sequence[Entry]:
         """Ask a domain controller of a domain; raises Unavailable."""
@@ -126,23 +125,11 @@ class Forest:
 
     async def templates(self) -> Sequence[CertificateTemplate]:
         """Its certificate templates by name; raises Unavailable."""
-        if (kept := self._templates.get()) is None:
-            entries = await self._public_key_services(
-                "CN=Certificate Templates", filters.TEMPLATES, TEMPLATE_ATTRIBUTES
-            )
-            read = self._readable(entries, read_template)
-            kept = self._templates.set(sorted(read, key=lambda each: each.name.lower()))
-        return kept
+        return await self._templates.get()
 
     async def enrollment_services(self) -> Sequence[EnrollmentService]:
         """Its enrollment services by name; raises Unavailable."""
-        if (kept := self._services.get()) is None:
-            entries = await self._public_key_services(
-                "CN=Enrollment Services", filters.ENROLLMENT_SERVICES, SERVICE_ATTRIBUTES
-            )
-            read = self._readable(entries, read_enrollment_service)
-            kept = self._services.set(sorted(read, key=lambda each: each.name.lower()))
-        return kept
+        return await self._services.get()
 
     def close(self) -> None:
         """End the connections that wait for a question."""
@@ -171,6 +158,15 @@ class Forest:
                 for suffix in entry.attributes.get("upnsuffixes", ())
             ),
         )
+
+    async def _read_templates(self) -> Sequence[CertificateTemplate]:
+        entries = await self._public_key_services("CN=Certificate Templates", filters.TEMPLATES, TEMPLATE_ATTRIBUTES)
+        return sorted(self._readable(entries, read_template), key=lambda each: each.name.lower())
+
+    async def _read_services(self) -> Sequence[EnrollmentService]:
+        container = "CN=Enrollment Services"
+        entries = await self._public_key_services(container, filters.ENROLLMENT_SERVICES, SERVICE_ATTRIBUTES)
+        return sorted(self._readable(entries, read_enrollment_service), key=lambda each: each.name.lower())
 
     async def _public_key_services(self, container: str, filter: str, attributes: tuple[str, ...]) -> Sequence[Entry]:
         configuration = (await self.layout()).configuration
@@ -221,7 +217,7 @@ class Forest:
         Only hosts within this forest: the account that reads logs on there. How the connection is protected stays as
         conf says, whatever the URL's scheme.
         """
-        layout = self._layout.get()
+        layout = self._layout.peek()
         domains = {self.name, *(domain.name for domain in (layout.domains if layout else ()))}
         for url in urls:
             host, base = _host_and_base(url)
@@ -231,25 +227,6 @@ class Forest:
             if any(host.endswith("." + domain) for domain in domains):
                 return await self._locator.hosts((host,), self._settings.ldap), referred
         raise Unavailable("the directory does not answer", detail=f"referred outside of the forest: {urls[0][:200]}")
-
-
-class _Kept(Generic[T]):
-    """A value that is good for a while."""
-
-    def __init__(self, seconds: Callable[[], float], lifetime: float) -> None:
-        self._seconds = seconds
-        self._lifetime = lifetime
-        self._value: T | None = None
-        self._until = 0.0
-
-    def get(self) -> T | None:
-        """The value, while it is good."""
-        return self._value if self._seconds() < self._until else None
-
-    def set(self, value: T) -> T:
-        """Keep it from now on."""
-        self._value, self._until = value, self._seconds() + self._lifetime
-        return value
 
 
 def _domain(entry: Entry) -> Domain | None:

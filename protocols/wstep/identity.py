@@ -145,7 +145,7 @@ def _checked(
     known_hosts = frozenset() if zones_of is None else frozenset(map(str.lower, _host_names(zones_of)))
     alt_names = []
     for name in names.subject_alt_names:
-        if isinstance(name, x509.UniformResourceIdentifier) and name.value.lower().startswith(microsoft.SID_URI):
+        if isinstance(name, x509.UniformResourceIdentifier) and name.value.startswith(microsoft.SID_URI):
             if name.value[len(microsoft.SID_URI) :] != account.sid:
                 raise _foreign(describe(name))
             continue  # it is written in any case

@@ -243,8 +243,9 @@ def trust(folder, other_folder):
     (own, _), (other, other_parameters) = opened(folder), opened(other_folder)
     secret = "Trust.Passw0rd.123"
     clear = drsblobs.AuthInfoClear()
-    clear.password = list(secret.encode("utf-16-le"))
-    clear.size = len(clear.password)
+    octets = list(secret.encode("utf-16-le"))
+    clear.size = len(octets)  # first: it bounds what comes
+    clear.password = octets
     information = drsblobs.AuthenticationInformation()
     information.LastUpdateTime = unix2nttime(int(time.time()))  # noqa: TID251  # Samba looks at the real time
     information.AuthType, information.AuthInfo = lsa.TRUST_AUTH_TYPE_CLEAR, clear

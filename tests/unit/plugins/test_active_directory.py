@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
+from cspd.authentication.interfaces import Stoppable
+from cspd.authentication.values import Identity
+from cspd.directory.interfaces import HasDirectory
 from cspd.directory.security_identifiers import encode_sid
 from cspd.directory.values import Principal
 from cspd.refusals import NotFound, Unauthorized, Unavailable
+from plugins.active_directory.check import DirectoryPasswords
 from plugins.active_directory.conversation import Entry, Scope, Search, Simple
 from plugins.active_directory.directory import ActiveDirectory
 from tests.support.clocks import FrozenClock
@@ -262,6 +266,7 @@ def test_so_many_referrals_as_conf_allows(allowed: int, needed: int) -> None:
     [
         "ldap://evil.test/DC=x",
         "ldap://example.com.evil.test/",
+        "ldap://evilexample.com/",
         "http://dc1.example.com/",
         "ldap:///DC=x",
         "",
@@ -298,6 +303,19 @@ def test_groups(world: World) -> None:
     for name in ("Staff", "EXAMPLE\\Nobody", "NOWHERE\\Staff", "", "EXAMPLE\\*"):
         with pytest.raises(NotFound):
             result_of(windows.security_group(name))
+
+
+def test_the_directory_as_a_password_check(windows: ActiveDirectory, world: World) -> None:
+    check = DirectoryPasswords("staff", windows)
+    assert isinstance(check, HasDirectory)
+    assert isinstance(check, Stoppable)
+    assert check.directory is windows
+    for name in ("alice", "alice@example.com", "EXAMPLE\\alice"):
+        assert result_of(check.check(name, "right")) == Identity("EXAMPLE\\alice", "staff")
+    with pytest.raises(Unauthorized):
+        result_of(check.check("alice", "wrong"))
+    check.stop()
+    assert world.open == 0
 
 
 def test_stopping_ends_the_connections_that_wait(world: World) -> None:
