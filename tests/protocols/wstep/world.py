@@ -24,7 +24,7 @@ from cspd.http.soap12 import ADDRESSING, SOAP_12
 from cspd.x509.names import parse_name
 from protocols.wstep.audit import RefusalAudit
 from protocols.wstep.authentication import Tickets, UserNames
-from protocols.wstep.codec import AUTHORIZATION, ENROLLMENT, REQUEST_ACTION, TRUST
+from protocols.wstep.codec import AUTHORIZATION, ENROLLMENT, REQUEST_ACTION, TRUST, X509V3
 from protocols.wstep.config import WSTEPConfig
 from protocols.wstep.endpoint import WSTEPEndpoint
 from protocols.wstep.microsoft import CERTIFICATE_TEMPLATE, encode_certificate_template
@@ -33,7 +33,6 @@ from protocols.wstep.renewal import Renewals
 from protocols.wstep.request_ids import RequestIDs
 from protocols.wstep.responses import Responder
 from protocols.wstep.service import WSTEPService
-from tests.protocols.wstep.accounts import key_usage
 from tests.protocols.wstep.directory import DirectoryCheck, MemoryDirectory
 from tests.support.authorities import Installation
 from tests.support.running import result_of
@@ -95,8 +94,14 @@ class World:
         self.router = Router(endpoint.routes())
 
     def csr(
-        self, *, subject: str = "", template_oid: str | None = TEMPLATE_OID, usage: x509.KeyUsage | None = None,
-        names: Sequence[x509.GeneralName] = (), attributes: Sequence[tuple[str, bytes]] = (), key: Any = None,
+        self,
+        *,
+        subject: str = "",
+        template_oid: str | None = TEMPLATE_OID,
+        usage: x509.KeyUsage | None = None,
+        names: Sequence[x509.GeneralName] = (),
+        attributes: Sequence[tuple[str, bytes]] = (),
+        key: Any = None,
     ) -> bytes:
         """A PKCS #10; attributes are DER or octets that become an OCTET STRING."""
         builder = x509.CertificateSigningRequestBuilder().subject_name(parse_name(subject))
@@ -225,10 +230,11 @@ def message(
     if token is not None:
         token_text = base64.encodebytes(token).decode().replace("\n", "\r\n")
     parts = [
-        f"<t:TokenType>http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3"
-        f"</t:TokenType>",
+        f"<t:TokenType>{X509V3}</t:TokenType>",
         "" if request_type is None else f"<t:RequestType>{request_type}</t:RequestType>",
-        "" if token_text is None else (
+        ""
+        if token_text is None
+        else (
             f'<o:BinarySecurityToken ValueType="{value_type}" EncodingType="{WSSE}#base64binary">'
             f"{token_text}</o:BinarySecurityToken>"
         ),
@@ -243,7 +249,7 @@ def message(
         f'<s:Envelope xmlns:s="{SOAP_12}" xmlns:a="{ADDRESSING}" xmlns:o="{WSSE}" xmlns:t="{TRUST}"'
         f' xmlns:w="{ENROLLMENT}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><s:Header>{addressing}'
         "<a:MessageID>urn:uuid:b5d1a601-5091-4a7d-b34b-5204c18b5919</a:MessageID>"
-        '<a:ReplyTo><a:Address>http://www.w3.org/2005/08/addressing/anonymous</a:Address></a:ReplyTo>'
+        "<a:ReplyTo><a:Address>http://www.w3.org/2005/08/addressing/anonymous</a:Address></a:ReplyTo>"
         f'<a:To s:mustUnderstand="1">https://ca.example.com/</a:To>{security}{header}</s:Header>'
         f"<s:Body>{inner}</s:Body></s:Envelope>"
     ).encode()
@@ -252,6 +258,3 @@ def message(
 def item(name: str, value: str) -> str:
     """One of the AdditionalContext."""
     return f'<c:ContextItem Name="{name}"><c:Value>{value}</c:Value></c:ContextItem>'
-
-
-__all__ = ["key_usage"]
