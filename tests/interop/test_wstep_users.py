@@ -161,7 +161,7 @@ def test_renewals_that_are_none(alice: WSTEPClient, daemon: Daemon, held: Issued
 def test_a_revoked_certificate_is_not_renewed(alice: WSTEPClient, daemon: Daemon) -> None:
     key = rsa.generate_private_key(65537, 2048)
     old = alice.enroll(requests.pkcs10(key, SIGNING)).certificate
-    daemon.cspctl("cert", "revoke", CA, f"{old.serial_number:x}", "--reason", "superseded")
+    daemon.cspctl("cert", "revoke", CA, f"{old.serial_number:x}", "--reason", "superseded", "--yes")
     inner = requests.pkcs10(key, SIGNING, attributes=[requests.renewal_attribute(old)])
     assert alice.refused(requests.cms_renewal(inner, old, key)).error_code == 0x8009400E
 
