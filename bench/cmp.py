@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from bench.enroll import make_csr
-from bench.enrolling import EnrollingDaemon, benchmark, enroll_rate, post, verdict
+from bench.enrolling import EnrollingDaemon, benchmark, enroll_alone, post, verdict
 from bench.load import Loaded, pinned, write_requests, wrk
 from cspd.clock import SystemClock
 from cspd.x509 import tlv
@@ -130,10 +130,10 @@ def _measure(daemon: EnrollingDaemon, folder: Path, options: argparse.Namespace)
         write_requests(requests, [post(path, MEDIA_TYPE, make(csrs[at % 100])) for at in range(count)])
         return wrk(requests, port, pid, seconds=options.seconds, connections=connections, may_close=may_close)
 
-    floors: list[float] = []
+    floors: list[tuple[float, float]] = []
     loads: dict[str, list[Loaded]] = {"p10cr by MAC": [], "p10cr by signature": [], "openssl's mock by MAC": []}
     for _ in range(options.rounds):
-        floors.append(enroll_rate())
+        floors.append(enroll_alone())
         for what, make in (("p10cr by MAC", mac), ("p10cr by signature", signature)):
             before = daemon.issued()
             loads[what].append(load(make, daemon.port, daemon.pid, PATH, options.connections))
@@ -142,14 +142,17 @@ def _measure(daemon: EnrollingDaemon, folder: Path, options: argparse.Namespace)
             certificate_of(f"http://127.0.0.1:{port}/", for_mock(make_csr()))
             # It serves one connection at a time, and closes it where a transaction ends.
             loads["openssl's mock by MAC"].append(load(for_mock, port, pid, "/", 1, may_close=True))
-    print(f"{'enroll()':24} {statistics.median(floors):6.0f}/s")
+    of_floor = [statistics.median(each) for each in zip(*floors, strict=True)]
+    print(f"{'enroll()':24} {of_floor[0]:6.0f}/s {of_floor[1]:7.0f} us CPU")
     for what, each in loads.items():
         rates = [one.rate for one in each]
         cpu = statistics.median(one.cpu for one in each)
         if "mock" in what:
             print(f"{what:24} {statistics.median(rates):6.0f}/s {cpu:7.0f} us CPU")
             continue
-        print(verdict(what, rates, cpu, [rate / floor for rate, floor in zip(rates, floors, strict=True)]))
+        by_cpu = statistics.median(floor / one.cpu for one, (_, floor) in zip(each, floors, strict=True))
+        shares = [rate / floor for rate, (floor, _) in zip(rates, floors, strict=True)]
+        print(f"{verdict(what, rates, cpu, shares)}; {by_cpu:.1%} by CPU")
     pairs = list(zip(loads["p10cr by MAC"], loads["openssl's mock by MAC"], strict=True))
     by_rate = statistics.median(ours.rate / theirs.rate for ours, theirs in pairs)
     by_cpu = statistics.median(theirs.cpu / ours.cpu for ours, theirs in pairs)

@@ -18,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 from cspd.authentication.spnego import (
     DEPRECATED_ENCRYPTION,
@@ -28,10 +28,9 @@ from cspd.authentication.spnego import (
     TokenError,
     read_token,
 )
+from cspd.directory.threads import Threads
 from cspd.directory.values import Principal
 from cspd.refusals import Unauthorized, Unavailable
-
-T = TypeVar("T")
 
 SCHEME: Final = b"Negotiate"
 MAX_HEADER: Final = 4 * ((MAX_TOKEN + 2) // 3) + len(SCHEME) + 1
@@ -70,14 +69,6 @@ class Acceptor(Protocol):
 
     def begin(self, channel_binding: bytes | None) -> Exchange:
         """A new exchange. A client that binds its ticket to a TLS connection must have bound it to this one."""
-        ...
-
-
-class Threads(Protocol):
-    """Runs what blocks."""
-
-    async def run(self, work: Callable[[], T]) -> T:
-        """What ``work`` returns or raises; raises Unavailable when too many wait."""
         ...
 
 

@@ -80,6 +80,11 @@ class CertifiedKey:
         """What :attr:`chain_pem` holds."""
         return tuple(x509.load_pem_x509_certificates(self.chain_pem.encode("ascii")))
 
+    def successor_due(self, renew_before: timedelta | None) -> datetime:
+        """A third of the life before its end, or what conf says, but not before half of the life is over."""
+        life = self.not_after - self.created_at
+        return self.not_after - min(life / 3 if renew_before is None else renew_before, life / 2)
+
     @property
     def last_tenth(self) -> datetime:
         """When the last tenth of its life begins."""

@@ -62,16 +62,23 @@ class Envelope:
 
     def username_token(self) -> UsernameToken | None:
         """The user name and password of its header; None without. Raises Malformed for a digest and other oddities."""
-        security = None if self.header is None else self.header.find(SECURITY)
-        token = None if security is None else security.find(f"{{{WSSE}}}UsernameToken")
-        if token is None:
-            return None
-        user, password = token.find(f"{{{WSSE}}}Username"), token.find(f"{{{WSSE}}}Password")
-        if user is None or password is None or len(user) or len(password):
-            raise Malformed("a UsernameToken has Username and Password")
-        if password.get("Type", _PASSWORD_TEXT) != _PASSWORD_TEXT:
-            raise Malformed("the Password of a UsernameToken is PasswordText")
-        return UsernameToken(user.text or "", password.text or "")
+        return None if self.header is None else read_username_token(self.header.find(SECURITY))
+
+
+def read_username_token(security: etree._Element | None) -> UsernameToken | None:
+    """The user name and password of a ``wsse:Security``; None without.
+
+    Texts are taken as they are, white space included. Raises Malformed for a digest and other oddities.
+    """
+    token = None if security is None else security.find(f"{{{WSSE}}}UsernameToken")
+    if token is None:
+        return None
+    user, password = token.find(f"{{{WSSE}}}Username"), token.find(f"{{{WSSE}}}Password")
+    if user is None or password is None or len(user) or len(password):
+        raise Malformed("a UsernameToken has Username and Password")
+    if password.get("Type", _PASSWORD_TEXT) != _PASSWORD_TEXT:
+        raise Malformed("the Password of a UsernameToken is PasswordText")
+    return UsernameToken(user.text or "", password.text or "")
 
 
 class ReadBefore:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from cspd.clock import SystemClock
 from cspd.config.values import SecretReference
 from cspd.directory.kerberos_configuration import use_kerberos_configuration
+from cspd.directory.threads import QuestionThreads
 from cspd.dns.resolver import Nameserver, Resolver, system_nameservers
 from cspd.keys.threads import ThreadPool
 from cspd.refusals import Malformed, Unavailable
@@ -24,7 +25,6 @@ from plugins.active_directory.directory import ActiveDirectory
 from plugins.active_directory.forests import Forest
 from plugins.active_directory.ldap import LDAPDialler
 from plugins.active_directory.locator import Locator
-from plugins.active_directory.threads import QuestionThreads
 from plugins.active_directory.trust import read_trusted
 
 Secret = Callable[[SecretReference], bytes]

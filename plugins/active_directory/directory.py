@@ -9,6 +9,7 @@ from cspd.authentication.interfaces import NOT_PROVED
 from cspd.clock import Clock
 from cspd.directory.account_names import AccountName, AccountNameError, parse_account_name, parse_domain
 from cspd.directory.security_identifiers import SecurityIdentifierError
+from cspd.directory.threads import QuestionThreads
 from cspd.directory.values import Account, CertificateTemplate, EnrollmentService, Group, Principal
 from cspd.refusals import NotFound, Unauthorized, Unavailable
 from plugins.active_directory import filters
@@ -23,7 +24,6 @@ from plugins.active_directory.entries import (
     read_group,
 )
 from plugins.active_directory.forests import Domain, Forest
-from plugins.active_directory.threads import QuestionThreads
 
 MAX_PASSWORD = 1024
 """Octets."""

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from twisted.logger import Logger
 
+from cspd.directory.threads import Threads
 from cspd.directory.values import CertificateTemplate, EnrollmentService
 from cspd.refusals import Unavailable
 from plugins.active_directory import filters
@@ -24,7 +25,6 @@ from plugins.active_directory.entries import (
 )
 from plugins.active_directory.kept import Kept
 from plugins.active_directory.locator import Locator
-from plugins.active_directory.threads import Threads
 
 T = TypeVar("T")
 

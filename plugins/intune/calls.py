@@ -17,6 +17,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
 from cspd import __version__
@@ -84,16 +85,32 @@ class Calls:
         self._endpoints = endpoints
         self._condition = condition
         self._services = Services(self._fetch_services)
+        self._running: set[Deferred[Any]] = set()
+        self._is_stopped = False
 
     async def post(self, service: Service, path: str, body: Object, *, attempts: int = ATTEMPTS) -> Any:
         """The answer, parsed; raises Unavailable, with the reason for operators as its detail."""
+        running = Deferred.fromCoroutine(self._repeatedly(lambda: self._post(service, path, body), attempts))
+        self._running.add(running)
         try:
-            answer = await self._repeatedly(lambda: self._post(service, path, body), attempts)
+            answer = await running
+        except CancelledError:
+            if self._is_stopped:
+                raise Unavailable(NO_ANSWER, detail="the server is stopping") from None
+            raise
         except Unavailable as error:
             self._condition.note_failure(error)
             raise
+        finally:
+            self._running.discard(running)
         self._condition.note_answer()
         return answer
+
+    def stop(self) -> None:
+        """End the calls that wait for an answer: whoever stops must not wait for Microsoft."""
+        self._is_stopped = True
+        for running in tuple(self._running):
+            running.cancel()
 
     async def _repeatedly(self, attempt: Callable[[], Any], attempts: int) -> Any:
         begun = self._reactor.seconds()

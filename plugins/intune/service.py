@@ -64,6 +64,7 @@ class Intune:
 
     def stop(self) -> Any:
         """See :class:`protocols.scep.intune.interfaces.IntuneService`."""
+        self._calls.stop()
         return self._pool.stop()
 
     async def _act(self, action: str, body: Object, **how: int) -> None:

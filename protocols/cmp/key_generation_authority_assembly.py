@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from twisted.internet.defer import Deferred
 
 from cspd.authority.values import CAReference
-from cspd.certified_keys.following import CertifiedKeys
-from cspd.certified_keys.making import KeyCertification
-from cspd.certified_keys.values import CertificateTerms, CertifiedKey, Wanted, Words
+from cspd.certified_keys.assembly import build_certified_keys
+from cspd.certified_keys.values import CertificateTerms, Wanted, Words
 from cspd.jobs.values import Job
 from cspd.plugin import Services
 from protocols.cmp.key_generation_authorities import KeyGenerationAuthorities, find_faults
@@ -47,31 +46,13 @@ def build_key_generation_authorities(
 ) -> KeyGenerationAuthorityServices:
     """Those of the section, whose profiles were checked with conf."""
     authorities = KeyGenerationAuthorities([entry.ca for entry in entries], clock=services.clock)
-    certified = CertifiedKeys(
+    certified = build_certified_keys(
         {entry.ca: _wanted_by(entry) for entry in entries},
-        clock=services.clock,
-        database=services.database,
+        services,
         records=RECORDS,
-        keys=services.keys,
-        authorities=services.authorities,
-        status=services.status,
-        audit=services.audit,
-        certification=KeyCertification(
-            clock=services.clock,
-            random_bytes=services.random.randbytes,
-            database=services.database,
-            records=RECORDS,
-            keys=services.keys,
-            authorities=services.authorities,
-            issuance=services.issuance,
-            audit=services.audit,
-            process=services.process,
-            words=_WORDS,
-            find_faults=find_faults,
-        ),
         user=authorities,
-        timers=services.reactor,
         words=_WORDS,
+        find_faults=find_faults,
         grace=_GRACE,
     )
 
@@ -97,16 +78,10 @@ def _wanted_by(entry: KeyGenerationAuthorityConfig) -> Wanted:
             key_type=entry.key_type,
             keys=entry.keys,
         ),
-        successor_at=lambda key: _successor_at(key, entry.renew_before),
+        successor_at=lambda key: key.successor_due(entry.renew_before),
         grace=_GRACE,
         follows_ca_key=True,
     )
-
-
-def _successor_at(key: CertifiedKey, renew_before: timedelta | None) -> datetime:
-    """A third of the life before its end, or what conf says, but not before half of the life is over."""
-    life = key.not_after - key.created_at
-    return key.not_after - min(life / 3 if renew_before is None else renew_before, life / 2)
 
 
 __all__ = ["KeyGenerationAuthorityServices", "build_key_generation_authorities"]

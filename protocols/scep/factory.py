@@ -71,8 +71,8 @@ def build(configuration: SCEPConfig, services: Services) -> ProtocolService:
         intune.start()
 
     async def drain() -> None:
-        await assembled.service.drain()  # what is being issued still asks Intune
-        await intune.stop()
+        await intune.stop()  # first: what still waits for Intune's word is not going to be issued
+        await assembled.service.drain()
 
     def stop() -> Any:
         return DeferredList([Deferred.fromCoroutine(drain()), passwords.stop(), registration_authorities.stop()])

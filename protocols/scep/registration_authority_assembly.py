@@ -11,9 +11,8 @@ from twisted.internet.defer import Deferred
 
 from cspd.admin.operations.values import Operation
 from cspd.authority.values import CAReference
-from cspd.certified_keys.following import CertifiedKeys
-from cspd.certified_keys.making import KeyCertification
-from cspd.certified_keys.values import CertificateTerms, CertifiedKey, Wanted, Words
+from cspd.certified_keys.assembly import build_certified_keys
+from cspd.certified_keys.values import CertificateTerms, Wanted, Words
 from cspd.jobs.values import Job
 from cspd.plugin import Services
 from cspd.refusals import Rejected
@@ -61,31 +60,13 @@ def build_registration_authorities(
     if problems := tuple(profile_problems(entries, services.profiles)):
         raise Rejected("; ".join(each.what for each in problems))
     keys = RegistrationAuthorityKeys(entries, clock=services.clock, keys=services.keys)
-    certified = CertifiedKeys(
+    certified = build_certified_keys(
         {holder: wanted for entry in entries for holder, wanted in _wanted_by(entry)},
-        clock=services.clock,
-        database=services.database,
+        services,
         records=RECORDS,
-        keys=services.keys,
-        authorities=services.authorities,
-        status=services.status,
-        audit=services.audit,
-        certification=KeyCertification(
-            clock=services.clock,
-            random_bytes=services.random.randbytes,
-            database=services.database,
-            records=RECORDS,
-            keys=services.keys,
-            authorities=services.authorities,
-            issuance=services.issuance,
-            audit=services.audit,
-            process=services.process,
-            words=_WORDS,
-            find_faults=_find_faults,
-        ),
         user=keys,
-        timers=services.reactor,
         words=_WORDS,
+        find_faults=_find_faults,
         grace=LEFT_BEHIND,
     )
     authorities = OwnRegistrationAuthorities(
@@ -125,18 +106,12 @@ def _wanted_by(entry: RegistrationAuthorityConfig) -> Iterator[tuple[str, Wanted
             holder_of(entry.ca, role),
             Wanted(
                 terms=terms,
-                successor_at=lambda key: _successor_at(key, entry.renew_before),
+                successor_at=lambda key: key.successor_due(entry.renew_before),
                 grace=entry.grace,
                 settling=SETTLING,
                 follows_ca_key=True,
             ),
         )
-
-
-def _successor_at(key: CertifiedKey, renew_before: timedelta | None) -> datetime:
-    """A third of the life before its end, or what conf says, but not before half of the life is over."""
-    life = key.not_after - key.created_at
-    return key.not_after - min(life / 3 if renew_before is None else renew_before, life / 2)
 
 
 def _find_faults(

@@ -42,9 +42,12 @@ class Signers:
         signer_der = signer.public_bytes(Encoding.DER)
         fields = fields_of(signer_der)
         is_self_signed = fields.issuer == fields.subject
-        record = None if is_self_signed else await self._client_certificates.unrevoked(signer_der)
+        record = None if is_self_signed else await self._of_ca(signer_der, terms)
         if record is not None:
-            await self._check_ours(record, terms)
+            if not record.not_before <= self._clock.now() <= record.not_after:
+                raise PKIMessageRefused(
+                    FailInfo.BAD_MESSAGE_CHECK, "the certificate that the message is signed with has expired"
+                )
         elif fields.subject_public_key_info != csr.public_key_der and not terms.signed_by_others:
             raise PKIMessageRefused(
                 FailInfo.BAD_MESSAGE_CHECK,
@@ -56,16 +59,13 @@ class Signers:
             _check_renewal(message_type, record, csr, terms)
         return record
 
-    async def _check_ours(self, record: CertificateRecord, terms: Terms) -> None:
+    async def _of_ca(self, signer_der: bytes, terms: Terms) -> CertificateRecord | None:
+        """The record of the certificate; None for one of another CA, also if that is one of ours."""
+        record = await self._client_certificates.unrevoked(signer_der)
+        if record is None:
+            return None
         authority = await self._authorities.get(terms.ca)
-        if record.authority_id != authority.id:
-            raise PKIMessageRefused(
-                FailInfo.BAD_MESSAGE_CHECK, "the message is signed with a certificate of another CA"
-            )
-        if not record.not_before <= self._clock.now() <= record.not_after:
-            raise PKIMessageRefused(
-                FailInfo.BAD_MESSAGE_CHECK, "the certificate that the message is signed with has expired"
-            )
+        return record if record.authority_id == authority.id else None
 
 
 def may_be_replaced(record: CertificateRecord, csr: CertificationRequest, terms: Terms) -> bool:

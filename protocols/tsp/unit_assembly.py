@@ -9,8 +9,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from twisted.internet.defer import Deferred, DeferredList
 
 from cspd.authority.profile_values import ExtendedKeyUsageMode, ExtendedKeyUsageRules, Profile
-from cspd.certified_keys.following import CertifiedKeys
-from cspd.certified_keys.making import KeyCertification
+from cspd.certified_keys.assembly import build_certified_keys
 from cspd.jobs.values import Job
 from cspd.plugin import Services
 from cspd.refusals import Rejected
@@ -44,31 +43,13 @@ def build_units(configuration: TSPConfig, services: Services) -> UnitServices:
     files = _read_files(configuration, services)
     units = Units([issuer.id for issuer in configuration.issuers], clock=services.clock)
     search = UnitKeys(files, keys=services.keys, units=units, timers=services.reactor)
-    own = CertifiedKeys(
+    own = build_certified_keys(
         {issuer: wanted_by(certification) for issuer, certification in certified.items()},
-        clock=services.clock,
-        database=services.database,
+        services,
         records=RECORDS,
-        keys=services.keys,
-        authorities=services.authorities,
-        status=services.status,
-        audit=services.audit,
-        certification=KeyCertification(
-            clock=services.clock,
-            random_bytes=services.random.randbytes,
-            database=services.database,
-            records=RECORDS,
-            keys=services.keys,
-            authorities=services.authorities,
-            issuance=services.issuance,
-            audit=services.audit,
-            process=services.process,
-            words=WORDS,
-            find_faults=unit_faults,
-        ),
         user=CertifiedUnits(units),
-        timers=services.reactor,
         words=WORDS,
+        find_faults=unit_faults,
         grace=GRACE,
     )
 

@@ -1,13 +1,18 @@
 """X.509v3 certificate enrollment of Windows ([MS-WSTEP], [MS-WCCE]).
 
-What stands here so far decides what a certificate says, without a socket and without a directory: the account and the
-template are values of :mod:`cspd.directory.values`.
-
 ::
 
+    POST, SOAP 1.2                     :mod:`.endpoint`, :mod:`cspd.http.soap12`
+    what is asked                      :mod:`.codec`
+    who asks                           :mod:`.authentication`
+    the request and its signatures     :mod:`.tokens`, and :mod:`.renewal` for the certificate that it renews
     the request names a template       :func:`.requested_template.requested_template`
     the template may be used           :func:`.template_rules.check_template`, :func:`.template_rules.check_access`
     which profile                      :func:`.profile_choice.choose_profile`
     which subject and subjectAltName   :func:`.identity.names_for`
     which extensions                   :func:`.extensions.extensions_for`
+    the answer                         :mod:`.responses`, :mod:`.request_ids`; :mod:`.errors` for a refusal
+
+What a certificate says is decided without a socket and without a directory: the account and the template are values of
+:mod:`cspd.directory.values`. :mod:`.decisions` asks the directory for them.
 """

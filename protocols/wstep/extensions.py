@@ -28,14 +28,18 @@ def extensions_for(
     S/MIME capabilities harm nobody.
     """
     usages = template.application_policies or template.extended_key_usage
-    kept = [
+    return (*harmless_extensions(csr), *_usages(usages, template), _template(template), _security_identifier(account))
+
+
+def harmless_extensions(csr: CertificationRequest) -> tuple[RequestedExtension, ...]:
+    """What of a request's extensions is passed on: key usage and S/MIME capabilities."""
+    return tuple(
         RequestedExtension(
             oid=extension.oid.dotted_string, critical=extension.critical, value_der=extension.value.public_bytes()
         )
         for extension in csr.extensions
         if extension.oid.dotted_string in _FROM_REQUESTS
-    ]
-    return (*kept, *_usages(usages, template), _template(template), _security_identifier(account))
+    )
 
 
 def _usages(usages: tuple[str, ...], template: CertificateTemplate) -> Iterable[RequestedExtension]:

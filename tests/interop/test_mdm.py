@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,9 @@ import pytest
 import requests
 import zeep
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 from zeep.exceptions import Fault
 from zeep.transports import Transport
 
@@ -155,6 +158,24 @@ def test_openssl_opens_a_pkcs12(product: Product, legacy: bool, cipher: str, mac
     assert opened.stdout.count("PRIVATE KEY-----") == 2
     wrong = [program("openssl"), "pkcs12", "-in", file, "-passin", "pass:wrong", "-noout"]
     run(wrong, expect=1)
+
+
+@pytest.mark.requirement("R-CEG-021")
+@pytest.mark.requirement("R-CEGI-075")
+def test_nothing_of_the_key_is_written_anywhere(product: Product) -> None:
+    """Neither key nor file nor password stand in the store, the log, or any other file of the installation."""
+    issued = product.ask("IssuePKCS12", {"digitalId": "demo-device", "variables": VARIABLES})
+    file = b64decode(issued["pkcs12"])
+    opened = load_pkcs12(file, issued["password"].encode())
+    assert opened.cert is not None
+    assert isinstance(opened.key, rsa.RSAPrivateKey)
+    numbers = opened.key.private_numbers()
+    secrets = [each.to_bytes((each.bit_length() + 7) // 8, "big") for each in (numbers.p, numbers.q, numbers.d)]
+    secrets += [file[-60:], *map(b64encode, secrets), issued["pkcs12"][-60:].encode(), issued["password"].encode()]
+    written = b"".join(path.read_bytes() for path in product.daemon.folder.rglob("*") if path.is_file())
+    written += product.daemon.log.read_bytes()
+    assert opened.cert.certificate.public_bytes(Encoding.DER) in written, "or nothing would be found that is there"
+    assert [secret for secret in secrets if secret in written] == []
 
 
 def test_certificates_are_held_released_and_revoked(product: Product) -> None:

@@ -11,7 +11,7 @@ Intune may hear of a certificate twice, and of a transaction that failed and the
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -78,7 +78,7 @@ class Notifications:
         self._authorities = authorities
         self._certificates = certificates
         self._services = services
-        self._running: set[Deferred[None]] = set()
+        self._running: set[Deferred[Any]] = set()
         self._waiting = 0
         self._waiting_since: datetime | None = None
 
@@ -131,13 +131,13 @@ class Notifications:
         self._begin(self._tell_once(self._services[str(request.terms.ca)], notice))
 
     async def run(self) -> None:
-        """Send what is due: for a job."""
-        now = self._clock.now()
-        for notification in await self._database.read(
-            lambda connection: rows.due(connection, tuple(self._services), now, BATCH)
-        ):
-            if await self._claimed(notification):
-                await self._attempt(notification)
+        """Send what is due: for a job. An Intune that does not answer is asked once in a run."""
+        now, cas = self._clock.now(), set(self._services)
+        while batch := await self._due(cas, now):
+            for notification in batch:
+                is_ours = notification.ca in cas and await self._claimed(notification)
+                if is_ours and not await self._is_answered(notification):
+                    cas.discard(notification.ca)
         self._waiting, self._waiting_since = await self._database.read(
             lambda connection: rows.oldest(connection, tuple(self._services))
         )
@@ -157,7 +157,7 @@ class Notifications:
             each.cancel()
         return DeferredList(running).addCallback(lambda _: None)
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work: Coroutine[Any, Any, Any]) -> None:
         if len(self._running) >= AT_ONCE:
             work.close()
             return
@@ -165,7 +165,7 @@ class Notifications:
         self._running.add(running)
         running.addBoth(self._ended, running)
 
-    def _ended(self, result: Failure | None, running: Deferred[None]) -> None:
+    def _ended(self, result: Any, running: Deferred[Any]) -> None:
         self._running.discard(running)
         if isinstance(result, Failure) and not isinstance(result.value, CancelledError):
             self._log.failure("a notification of Intune ended unexpectedly", failure=result)
@@ -188,11 +188,22 @@ class Notifications:
                 reason=str(error),
             )
 
+    async def _due(self, cas: Collection[str], now: datetime) -> Sequence[Notification]:
+        return await self._database.read(lambda connection: rows.due(connection, tuple(cas), now, BATCH))
+
+    async def _is_answered(self, notification: Notification) -> bool:
+        try:
+            return await self._attempt(notification)
+        except Exception:  # the others must not wait for what is wrong with one
+            self._log.failure("unexpected error in telling Intune", transaction=notification.transaction_id)
+            return True
+
     async def _claimed(self, notification: Notification) -> bool:
         until = self._clock.now() + CLAIM
         return await self._database.write(lambda connection: rows.claim(connection, notification, until))
 
-    async def _attempt(self, notification: Notification) -> None:
+    async def _attempt(self, notification: Notification) -> bool:
+        """Send it, and note what came of it; whether Intune answered."""
         try:
             await self._tell(notification)
         except RefusedByIntune as refusal:
@@ -204,8 +215,10 @@ class Notifications:
             await self._give_up(notification, refusal.reason)
         except Unavailable as error:
             await self._postpone(notification, error.detail or error.reason)
+            return False
         else:
             await self._write(lambda connection: rows.remove(connection, notification))
+        return True
 
     async def _tell(self, notification: Notification) -> None:
         service = self._services[notification.ca]

@@ -277,7 +277,8 @@ def test_who_may_enroll_is_what_the_access_control_lists_say(samba: SambaAD) -> 
         assert allowed == everybody | {("WSTEPUser", "alice"), ("WSTEPMachine", "alice")}
         template = await directory.template_by_name("WSTEPUser", domain="CSPD")
         assert template.security.allows(AUTO_ENROLL, alice.group_sids)
-        (service,) = await directory.enrollment_services(domain="CSPD")
+        services = {service.name: service for service in await directory.enrollment_services(domain="CSPD")}
+        service = services["CSPD WSTEP"]
         assert service.security.allows(ENROLL, bob.group_sids)
         assert "WSTEPUser" in service.certificate_templates
         assert len(service.enrollment_servers) == 2

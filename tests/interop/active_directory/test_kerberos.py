@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class AtOnce:
-    """Implements :class:`cspd.authentication.negotiate.Threads` without threads."""
+    """Implements :class:`cspd.directory.threads.Threads` without threads."""
 
     async def run(self, work: Callable[[], T]) -> T:
         return work()

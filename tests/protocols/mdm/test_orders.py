@@ -112,6 +112,7 @@ def test_a_ca_that_is_disabled_takes_no_orders(world: World) -> None:
 @pytest.mark.requirement("R-CEG-085")
 @pytest.mark.requirement("R-CEG-091")
 @pytest.mark.requirement("R-CEGI-075")
+@pytest.mark.requirement("R-CA-067")
 def test_a_pkcs12_has_a_new_key_and_its_certificate(world: World) -> None:
     answer = world.json("IssuePKCS12", {**ORDER, "subjectAltNames": NAMES})
     certificate = issued(answer)
@@ -137,6 +138,7 @@ def test_a_pkcs12_has_a_new_key_and_its_certificate(world: World) -> None:
 
 
 @pytest.mark.requirement("R-CEGI-075")
+@pytest.mark.requirement("R-PRO-015")
 def test_the_key_is_not_kept(world: World) -> None:
     kept = dict(vars(world.house.keys))
     before = {name: len(value) for name, value in kept.items() if hasattr(value, "__len__")}
@@ -157,6 +159,7 @@ def test_other_keys_that_the_profile_allows(world: World, key_type: KeyType, kin
 
 @pytest.mark.requirement("R-CEG-051")
 @pytest.mark.requirement("R-CEG-052")
+@pytest.mark.requirement("R-PRO-015")
 @pytest.mark.parametrize(
     ("section", "order", "status", "code"),
     [

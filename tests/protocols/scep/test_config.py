@@ -37,6 +37,7 @@ def test_a_ca_stands_there_once() -> None:
         section(services=[{"ca": CA}, {"ca": CA}])
 
 
+@pytest.mark.requirement("R-CEG-039")
 @pytest.mark.requirement("R-CEGI-007")
 def test_a_ca_that_is_served_has_a_registration_authority() -> None:
     with pytest.raises(ValidationError, match=f"registration_authorities: there is none for {CA}"):

@@ -14,12 +14,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from cspd.x509.cms.enveloped import read_enveloped_data
 from cspd.x509.signatures import hash_of
-from protocols.scep.ca_certificates import decode_ca_certificates
+from protocols.scep.ca_certificates import decode_ca_certificates, encode_ca_certificates
 from protocols.scep.codec import decode
 from protocols.scep.messages import CertsOnly, FailInfo, IssuerAndSerialNumber, MessageType, PKIMessage, PKIStatus
+from protocols.scep.registration_authority_config import RegistrationAuthorityConfig
 from tests.protocols.scep.bad_messages import issuer_name
+from tests.protocols.scep.registration_authorities import SEPARATE, Node, installed
 from tests.protocols.scep.world import PASSWORD, PATH, World, header, rsa_key
-from tests.support.authorities import ALICE
+from tests.support.authorities import ALICE, ISSUING
 from tests.support.scep_client import ScepClient
 from tests.support.scep_devices import Device, Sent, apple, apple_by_get, chromeos, cisco, old_apple, windows
 
@@ -86,6 +88,25 @@ def test_apple_devices_enroll(make: Any) -> None:
     assert names_of(certificate) == [x509.RFC822Name("ann@example.org")]
     usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
     assert (usage.digital_signature, usage.key_encipherment) == (True, False)
+
+
+def test_apple_devices_find_two_certificates_of_a_registration_authority() -> None:
+    """They take the first certificate with each key usage among those with an issuer, and CAs may sign too."""
+    separate = RegistrationAuthorityConfig(ca=str(ISSUING), signing_profile=SEPARATE[0], encryption_profile=SEPARATE[1])
+    authority = Node(installed(), separate).of()
+    found = [
+        x509.load_der_x509_certificate(each)
+        for each in decode_ca_certificates(*encode_ca_certificates(authority.certificates_der))
+    ]
+    issued = [each for each in found if each.issuer != each.subject]
+
+    def first(*, signs: bool, decrypts: bool) -> x509.Certificate:
+        usages = [each.extensions.get_extension_for_class(x509.KeyUsage).value for each in issued]
+        fits = [(usage.digital_signature, usage.key_encipherment) == (signs, decrypts) for usage in usages]
+        return issued[fits.index(True)]
+
+    assert first(signs=True, decrypts=False).public_bytes(Encoding.DER) == authority.signing_certificate_der
+    assert first(signs=False, decrypts=True) == authority.recipients[0].certificate
 
 
 def test_apple_devices_of_2014_need_the_switches() -> None:

@@ -11,7 +11,8 @@ from twisted.logger import LogLevel, capturedLogs
 from cspd.audit.events import Outcome
 from cspd.health import HealthState
 from cspd.refusals import Conflict, Unavailable
-from protocols.scep.intune.notifications import AT_ONCE, FIRST_CLAIM, GIVE_UP_AFTER, LATE, LONGEST_PAUSE
+from protocols.scep.intune.notification_rows import Notification
+from protocols.scep.intune.notifications import AT_ONCE, CLAIM, FIRST_CLAIM, GIVE_UP_AFTER, LATE, LONGEST_PAUSE
 from protocols.scep.intune.values import IntuneCode, IssuedNotice, RefusedByIntune, RefusedNotice
 from tests.protocols.scep.intune_world import INTUNE_PROFILE, IntuneWorld
 from tests.protocols.scep.world import RA_PROFILE
@@ -142,6 +143,48 @@ def test_an_unexpected_error_loses_nothing(world: IntuneWorld) -> None:
         world.enroll()
     assert any(each["log_level"] is LogLevel.critical for each in logs)
     assert len(world.waiting) == 1
+    world.intune.deaf = None
+    later(world, FIRST_CLAIM)
+    assert world.waiting == []
+
+
+def test_an_intune_that_is_away_is_asked_once_in_a_run(world: IntuneWorld) -> None:
+    world.intune.deaf = AWAY
+    for key in (1, 2, 3):
+        world.enroll(world.csr(key=key), key=key)
+    assert [row["attempts"] for row in world.waiting] == [1, 1, 1]
+    later(world, FIRST_CLAIM)
+    assert sorted(row["attempts"] for row in world.waiting) == [1, 1, 2]
+    world.intune.deaf = None
+    later(world, 2 * FIRST_CLAIM)
+    assert world.waiting == []
+
+
+def test_what_is_wrong_with_one_keeps_no_other(world: IntuneWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.intune.deaf = AWAY
+    for key in (1, 2):
+        world.enroll(world.csr(key=key), key=key)
+    world.intune.deaf = None
+    tell, broken = world.notifications._tell, [True]
+
+    async def tell_or_fail(notification: Notification) -> None:
+        if broken:
+            broken.clear()
+            raise ZeroDivisionError
+        await tell(notification)
+
+    monkeypatch.setattr(world.notifications, "_tell", tell_or_fail)
+    later(world, FIRST_CLAIM)
+    assert len(world.intune.told) == len(world.waiting) == 1
+    later(world, CLAIM)
+    assert world.waiting == []
+
+
+def test_more_than_a_batch_is_sent_in_a_run(world: IntuneWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("protocols.scep.intune.notifications.BATCH", 2)
+    world.intune.deaf = AWAY
+    for key in (1, 2, 3):
+        world.enroll(world.csr(key=key), key=key)
     world.intune.deaf = None
     later(world, FIRST_CLAIM)
     assert world.waiting == []

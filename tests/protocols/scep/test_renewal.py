@@ -216,19 +216,34 @@ def test_a_revoked_certificate_renews_nothing(message_type: MessageType, reason:
     assert world.certificate_count == 1
 
 
-@pytest.mark.parametrize("message_type", RENEWALS)
-def test_a_certificate_of_another_ca_of_ours_renews_nothing(message_type: MessageType) -> None:
-    world = World()
+def enrolled_elsewhere(world: World) -> ScepClient:
+    """A device with a certificate of another CA here."""
     world.house.make_issuing(OTHER_CA, profiles=(PROFILE,))
     request = EnrollmentRequest(
-        ca=OTHER_CA, profile=PROFILE, requester=Requester(protocol="scep", identity="x"), csr_der=world.csr()
+        ca=OTHER_CA, profile=PROFILE, requester=Requester(protocol="test", identity="x"), csr_der=world.csr()
     )
     issued = world.house.run(world.house.issuance.enroll(request))
     assert isinstance(issued, Issued)
-    device = with_certificate(world.device(), x509.load_der_x509_certificate(issued.certificate_der))
+    return with_certificate(world.device(), x509.load_der_x509_certificate(issued.certificate_der))
+
+
+@pytest.mark.parametrize("message_type", RENEWALS)
+def test_a_certificate_of_another_ca_of_ours_renews_nothing(message_type: MessageType) -> None:
+    world = World()
+    device = enrolled_elsewhere(world)
     answer = world.answer(device, renewal(world, device, message_type))
     text = "the message is signed with a certificate of another CA"
     assert refused(answer) == (FailInfo.BAD_MESSAGE_CHECK, text)
+
+
+def test_a_certificate_of_another_ca_of_ours_may_hand_on_requests_and_is_nobody() -> None:
+    service = {"signed_by_others": True, "renewal_without_challenge": True, "revoke_replaced": True}
+    world = World(service=service)
+    device = enrolled_elsewhere(world)
+    without = world.answer(device, renewal(world, device, MessageType.PKCS_REQ, password=None))
+    assert refused(without) == (FailInfo.BAD_MESSAGE_CHECK, "the challengePassword is wrong")
+    world.enroll(device, world.csr(key=2))
+    assert world.authorizer.authorized[-1].replaces is None
 
 
 @pytest.mark.parametrize("message_type", RENEWALS)

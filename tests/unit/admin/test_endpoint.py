@@ -99,7 +99,7 @@ def test_an_unexpected_error_is_audited_and_left_to_the_server() -> None:
 
 
 def test_every_refusal_of_the_core_has_a_status() -> None:
-    assert set(STATUS) == all_refusals()
+    assert set(STATUS) == {each for each in all_refusals() if each.__module__ == "cspd.refusals"}
 
 
 def test_two_operations_of_one_name_are_refused() -> None:

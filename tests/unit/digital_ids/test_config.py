@@ -27,6 +27,7 @@ def test_a_sound_section() -> None:
     assert unknown_profiles(section(), shipped_profiles()) == []
 
 
+@pytest.mark.requirement("R-CEG-033")
 @pytest.mark.requirement("R-CEGI-078")
 @pytest.mark.parametrize("missing", ["token_lifetime", "cleanup_schedule"])
 def test_lifetime_and_schedule_have_no_default(missing: str) -> None:
@@ -37,6 +38,8 @@ def test_lifetime_and_schedule_have_no_default(missing: str) -> None:
         DigitalIDsConfig.model_validate(values)
 
 
+@pytest.mark.requirement("R-CEG-032")
+@pytest.mark.requirement("R-CEG-033")
 @pytest.mark.requirement("R-CEGI-078")
 @pytest.mark.parametrize(
     "values",

@@ -164,7 +164,7 @@ def _service(priority: int, weight: int, host: str) -> bytes:
 
 
 class AtOnce:
-    """Implements :class:`plugins.active_directory.threads.Threads` without threads."""
+    """Implements :class:`cspd.directory.threads.Threads` without threads."""
 
     async def run(self, work: Callable[[], T]) -> T:
         return work()

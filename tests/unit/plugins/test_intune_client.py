@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.python.failure import Failure
@@ -603,6 +603,26 @@ def test_any_json_is_an_answer_or_none_of_the_interface(answer: Any) -> None:
     for read in (lambda: codec.orders(answer, 5), lambda: services_of(answer)):
         with suppress(ValueError):
             read()
+
+
+def test_whoever_stops_does_not_wait_for_microsoft(world: World) -> None:
+    world.service.faults[VALIDATE] += [Fault(status=503, headers={"Retry-After": "9"})]
+    results = world.begin(world.intune.validate("T1", CSR))
+    assert not results
+    assert world.intune.stop().called
+    assert isinstance(results[0].value, Unavailable)
+    assert world.reactor.getDelayedCalls() == []
+
+
+def test_a_device_that_leaves_ends_its_call(world: World) -> None:
+    world.service.faults[VALIDATE] += [Fault(status=503)]
+    work = Deferred.fromCoroutine(world.intune.validate("T1", CSR))
+    results: list[Any] = []
+    work.addBoth(results.append)
+    work.cancel()
+    assert isinstance(results[0].value, CancelledError)
+    assert world.reactor.getDelayedCalls() == []
+    assert world.intune.health().state is HealthState.OK
 
 
 def test_nothing_secret_is_logged_or_shown(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Where questions wait for a domain controller: named threads, so many and no more, started with the first question."""
+"""Where what blocks is done for directories and tickets: so many threads, started with the first question."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Threads(Protocol):
 class QuestionThreads:
     """Implements :class:`Threads`.
 
-    The threads are daemonic and nobody waits for them at the end: a domain controller that does not answer must not
-    hold up a reload or the shutdown for the length of its time-outs.
+    The threads are daemonic and nobody waits for them at the end: a server that does not answer must not hold up a
+    reload or the shutdown for the length of its time-outs.
     """
 
     def __init__(self, pool: SigningPool, *, max_waiting: int) -> None:
@@ -37,7 +37,7 @@ class QuestionThreads:
     async def run(self, work: Callable[[], T]) -> T:
         """See :class:`Threads`."""
         if self._state == "stopped":
-            raise Unavailable("the connection to the directory has been stopped")
+            raise Unavailable("the directory has been stopped")
         if self._pool.waiting >= self._max_waiting:
             raise Unavailable("too many questions wait for the directory", retry_after=timedelta(seconds=5))
         if self._state == "new":
