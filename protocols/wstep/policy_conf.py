@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid5
+
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from cspd.authority.profile_values import ExtendedKeyUsageMode, Profile
 from cspd.directory.values import CertificateTemplate, EnrollmentFlag, NameFlag
@@ -31,25 +33,29 @@ _EC: Final[Mapping[KeyType, tuple[str, int]]] = {
 }
 
 
-def template_oid(tenant: str, name: str, *, arc: str = TEMPLATE_ARC) -> str:
-    """The object identifier of a template of conf: the same on every server, at any time, for a tenant and a name.
+def template_oid(name: str) -> str:
+    """The object identifier of a template of conf: for a name the same on every server, at any time.
 
-    A UUID of both (RFC 9562, version 5) in six numbers, as forests write theirs: Windows has no numbers of 128 bits.
+    A UUID of the name (RFC 9562, version 5) in six numbers, as forests write theirs: Windows has none of 128 bits.
     """
-    bits = uuid5(_NAMESPACE, f"{tenant}\n{name.lower()}").int
+    bits = uuid5(_NAMESPACE, name.lower()).int
     numbers = [bits >> shift & 0xFF_FFFF for shift in (104, 80, 56, 32, 8)]
-    return ".".join([arc, *map(str, numbers), str(bits & 0xFF)])
+    return ".".join([TEMPLATE_ARC, *map(str, numbers), str(bits & 0xFF)])
 
 
-def conf_template(tenant: str, name: str, profile: Profile, *, arc: str = TEMPLATE_ARC) -> CertificateTemplate:
+def mapped_name(oid: str, mapped: Iterable[str]) -> str | None:
+    """The name among those of the map whose template has this object identifier; None if there is none."""
+    return next((name for name in mapped if template_oid(name) == oid), None)
+
+
+def conf_template(name: str, profile: Profile) -> CertificateTemplate:
     """A template that says what the profile does with a request."""
     validity = profile.validity.default.after(_SOME_DAY) - _SOME_DAY
     algorithm, bits = _key(profile.key_types)
-    usages = profile.extended_key_usage
     return CertificateTemplate(
         name=name,
         display_name=name,
-        oid=template_oid(tenant, name, arc=arc),
+        oid=template_oid(name),
         schema_version=_VERSION_WITH_ALGORITHM if algorithm else _VERSION,
         major_revision=_REVISION,
         # The server writes the user's name, whatever a request says.
@@ -57,16 +63,14 @@ def conf_template(tenant: str, name: str, profile: Profile, *, arc: str = TEMPLA
         enrollment_flags=EnrollmentFlag.AUTO_ENROLLMENT,
         minimal_key_size=bits,
         key_usage=profile.key_usage,
-        extended_key_usage=usages.values if usages.mode is ExtendedKeyUsageMode.FIXED else (),
+        extended_key_usage=_usages(profile),
         validity=validity,
         renewal_overlap=min(_WEEKS_BEFORE, validity / 5),
         key_algorithm=algorithm,
     )
 
 
-def conf_offers(
-    tenant: str, cas: Sequence[IssuingCA], profiles: Mapping[str, Profile], *, arc: str = TEMPLATE_ARC
-) -> Offers:
+def conf_offers(cas: Sequence[IssuingCA], profiles: Mapping[str, Profile]) -> Offers:
     """Every template that conf maps to a profile, for everybody who has proved who they are.
 
     Where two CAs map a template to different profiles, it is that of the first, and offered there alone.
@@ -81,7 +85,7 @@ def conf_offers(
     return Offers(
         offers=tuple(
             Offer(
-                template=conf_template(tenant, name, profiles[profile], arc=arc),
+                template=conf_template(name, profiles[profile]),
                 permission=everything,
                 cas=tuple(places),
             )
@@ -90,6 +94,17 @@ def conf_offers(
         ),
         allowed_cas=frozenset(range(len(cas))),
     )
+
+
+def _usages(profile: Profile) -> tuple[str, ...]:
+    """Where the profile leaves it to requests, static users get certificates for clients."""
+    match profile.extended_key_usage.mode:
+        case ExtendedKeyUsageMode.FIXED:
+            return profile.extended_key_usage.values
+        case ExtendedKeyUsageMode.REQUEST:
+            return (ExtendedKeyUsageOID.CLIENT_AUTH.dotted_string,)
+        case ExtendedKeyUsageMode.ABSENT:
+            return ()
 
 
 def _key(key_types: frozenset[KeyType]) -> tuple[str, int]:

@@ -10,12 +10,11 @@ from uuid import UUID, uuid5
 
 from cspd.authority.profile_values import Profile
 from cspd.clock import Clock
-from cspd.directory.interfaces import Directory
 from cspd.directory.values import Account
 from cspd.refusals import NotFound
 from protocols.wstep.messages import Caller
 from protocols.wstep.policy_changes import Changes
-from protocols.wstep.policy_conf import TEMPLATE_ARC, conf_offers
+from protocols.wstep.policy_conf import conf_offers
 from protocols.wstep.policy_messages import CA, CAURI, GetPolicies, GetPoliciesResponse, Response
 from protocols.wstep.policy_offers import IssuingCA, Offers, directory_offers, filtered
 from protocols.wstep.policy_oids import OIDTable
@@ -37,7 +36,6 @@ class PolicyTerms:
     next_update_hours: int = 8
     ids: Mapping[str, UUID] = field(default_factory=dict)
     """By tenant; of others made from names."""
-    template_arc: str = TEMPLATE_ARC
 
 
 class PolicyService:
@@ -48,7 +46,6 @@ class PolicyService:
         terms: PolicyTerms,
         *,
         issuing_cas: IssuingCAs,
-        directory: Directory | None,
         profiles: Mapping[str, Profile],
         clock: Clock,
         server: str,
@@ -56,7 +53,6 @@ class PolicyService:
         """``server`` names the installation, all of its nodes together: its public URL."""
         self._terms = terms
         self._issuing_cas = issuing_cas
-        self._directory = directory
         self._profiles = profiles
         self._clock = clock
         self._server = server
@@ -70,7 +66,7 @@ class PolicyService:
         cas = await self._issuing_cas(tenant)
         if not cas:
             raise NotFound(f"the tenant {tenant!r} enrolls nobody here")
-        source, offers = await self._offers(caller, tenant, cas)
+        source, offers = await self._offers(caller, cas)
         answer = self._answer(message, offers, cas, policy_id=self._policy_id(tenant, source))
         key = f"{tenant}\n{ANYBODY if caller is None else caller.key}\n{message.request_filter}"
         is_unchanged = self._changes.is_unchanged(
@@ -81,13 +77,13 @@ class PolicyService:
         )
         return _unchanged(answer.response) if is_unchanged else answer
 
-    async def _offers(self, caller: Caller | None, tenant: str, cas: Sequence[IssuingCA]) -> tuple[str, Offers]:
+    async def _offers(self, caller: Caller | None, cas: Sequence[IssuingCA]) -> tuple[str, Offers]:
         """What there is, and whose word that is."""
-        if self._directory is None or caller is None or not isinstance(caller.who, Account):
-            return "conf", conf_offers(tenant, cas, self._profiles, arc=self._terms.template_arc)
-        account = caller.who
-        templates = await self._directory.templates(domain=account.domain)
-        services = await self._directory.enrollment_services(domain=account.domain)
+        if caller is None or caller.directory is None or not isinstance(caller.who, Account):
+            return "conf", conf_offers(cas, self._profiles)
+        account, directory = caller.who, caller.directory
+        templates = await directory.templates(domain=account.domain)
+        services = await directory.enrollment_services(domain=account.domain)
         return account.domain, directory_offers(account, templates, services, cas)
 
     def _answer(

@@ -12,11 +12,13 @@ from cspd.refusals import NotFound
 from protocols.wstep.enrollment_servers import enrollment_servers
 from protocols.wstep.identity import NameRules
 from protocols.wstep.messages import Caller, StaticUser, Terms
+from protocols.wstep.policy_messages import GetPolicies
 from protocols.wstep.policy_offers import IssuingCA
 from protocols.wstep.policy_service import PolicyService, PolicyTerms
 from protocols.wstep.profile_choice import ProfilesByKeyUsage
 from tests.protocols.wstep.accounts import ALICE, SERVICE
 from tests.support.clocks import FrozenClock
+from tests.support.running import result_of
 from tests.unit.http.certificates import make
 
 ISSUING = make("Example Issuing", is_ca=True)
@@ -67,8 +69,16 @@ class StubDirectory:
         return self.told_services
 
 
-def caller(account: Account = ALICE) -> Caller:
-    return Caller(who=account)
+@dataclass
+class Server:
+    """A service, and the directory by which it knows accounts."""
+
+    service: PolicyService
+    directory: Any
+
+    def get(self, message: GetPolicies, who: Account | Caller | None = ALICE, tenant: str = "demo") -> Any:
+        caller = Caller(who=who, directory=self.directory) if isinstance(who, Account) else who
+        return result_of(self.service.get_policies(message, caller, tenant=tenant))
 
 
 def policy_service(
@@ -79,17 +89,17 @@ def policy_service(
     clock: FrozenClock | None = None,
     server: str = "https://ca.example.com",
     **terms: Any,
-) -> PolicyService:
+) -> Server:
     async def issuing_cas(tenant: str) -> Sequence[IssuingCA]:
         if tenant != "demo":
             raise NotFound("no such tenant")
         return cas
 
-    return PolicyService(
+    service = PolicyService(
         PolicyTerms(friendly_name="Example", **terms),
         issuing_cas=issuing_cas,
-        directory=directory,
         profiles=profiles or {},
         clock=clock or FrozenClock(),
         server=server,
     )
+    return Server(service, directory)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from protocols.wstep import microsoft
-from tests.protocols.wstep import accounts
 from tests.protocols.wstep.accounts import key_usage
-from tests.protocols.wstep.world import STATIC, USER_TOKEN, World
+from tests.protocols.wstep.world import STATIC, World
 
 
 @pytest.fixture

@@ -124,7 +124,7 @@ def test_another_element_is_refused() -> None:
 
 NAMES = ("client", "requestFilter", "lastUpdate", "preferredLanguage", "policyOIDs", "oid", "clientVersion")
 TREES = st.recursive(
-    st.text(st.characters(codec="utf-8", exclude_categories=("C",)), max_size=8)
+    st.text(st.sampled_from("0123456789.-:TZ äß"), max_size=8)
     | st.sampled_from(["1.2.3", "2026-11-25T00:00:00Z", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "7"]),
     lambda inner: st.lists(st.tuples(st.sampled_from(NAMES), st.booleans(), inner), max_size=4),
     max_leaves=12,

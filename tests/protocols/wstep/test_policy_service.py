@@ -11,20 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cspd.directory.security_descriptors import AUTO_ENROLL, ENROLL, AccessControlEntry, SecurityDescriptor
-from cspd.directory.values import EnrollmentFlag
+from cspd.directory.values import Account, EnrollmentFlag
 from cspd.refusals import NotFound
+from protocols.wstep.messages import Caller
 from protocols.wstep.policy_changes import CLOCK_SKEW, Changes
 from protocols.wstep.policy_codec import encode_get_policies_response
-from protocols.wstep.policy_conf import conf_template, template_oid
+from protocols.wstep.policy_conf import conf_template, mapped_name, template_oid
 from protocols.wstep.policy_messages import Client, GetPolicies, GetPoliciesResponse, RequestFilter
-from protocols.wstep.policy_service import PolicyService
 from tests.protocols.wstep.accounts import ALICE, MACHINE, STAFF, granted, template
 from tests.protocols.wstep.policies import (
     ISSUING,
     OTHER,
     STATIC,
+    Server,
     StubDirectory,
-    caller,
     enrollment_service,
     issuing_ca,
     policy_service,
@@ -32,15 +32,14 @@ from tests.protocols.wstep.policies import (
 from tests.protocols.wstep.policy_schema import validate
 from tests.support.authorities import shipped_profiles
 from tests.support.clocks import FrozenClock
-from tests.support.running import result_of
 
 ASK = GetPolicies(client=Client())
 
 
 def get(
-    service: PolicyService, message: GetPolicies = ASK, who: Any = None, *, tenant: str = "demo"
+    server: Server, message: GetPolicies = ASK, who: Account | Caller | None = ALICE, *, tenant: str = "demo"
 ) -> GetPoliciesResponse:
-    answer = result_of(service.get_policies(message, caller() if who is None else who, tenant=tenant))
+    answer: GetPoliciesResponse = server.get(message, who, tenant)
     validate(encode_get_policies_response(answer))
     return answer
 
@@ -98,7 +97,7 @@ def test_access_lists_decide_what_is_told() -> None:
         "Auto": (False, True),
         "All": (True, True),
     }
-    assert permissions(get(service, who=caller(MACHINE))) == {"Others": (True, True)}
+    assert permissions(get(service, who=MACHINE)) == {"Others": (True, True)}
 
 
 def test_only_what_a_ca_of_ours_lists_is_told() -> None:
@@ -178,9 +177,9 @@ def test_what_has_not_changed_is_not_told_again() -> None:
     directory = StubDirectory([template(name="Staff")], [enrollment_service("Staff")])
     service = policy_service(directory, clock=clock)
 
-    def ask(last_update: datetime | None, who: Any = None) -> bool | None:
+    def ask(last_update: datetime | None) -> bool | None:
         message = GetPolicies(client=Client(last_update=last_update))
-        answer = get(service, message, who)
+        answer = get(service, message)
         if answer.response.policies_not_changed:
             assert (answer.response.policies, answer.cas, answer.oids) == ((), (), ())
             assert answer.response.policy_friendly_name == "Example"
@@ -216,7 +215,7 @@ def test_what_another_is_told_is_not_what_this_one_has() -> None:
     clock.advance(timedelta(hours=1))
     message = GetPolicies(client=Client(last_update=clock.now()))
     assert get(service, message).response.policies_not_changed is True
-    assert get(service, message, caller(MACHINE)).response.policies_not_changed is False
+    assert get(service, message, MACHINE).response.policies_not_changed is False
     filtered = replace(message, request_filter=RequestFilter(client_version=9))
     assert get(service, filtered).response.policies_not_changed is False
 
@@ -248,18 +247,18 @@ def test_changes_are_forgotten_beyond_the_limit() -> None:
 def test_policy_ids_stay() -> None:
     directory = StubDirectory([template()], [enrollment_service("Staff")])
 
-    def policy_id(service: PolicyService, who: Any = None) -> str:
+    def policy_id(service: Server, who: Account = ALICE) -> str:
         found = get(service, who=who).response.policy_id
         assert re.fullmatch(r"\{[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}\}", found)
         return found
 
     assert policy_id(policy_service(directory)) == policy_id(policy_service(directory))
-    elsewhere = caller(replace(ALICE, domain="other.example"))
+    elsewhere = replace(ALICE, domain="other.example")
     ids = {
         policy_id(policy_service(directory)),
         policy_id(policy_service(directory), elsewhere),
         policy_id(policy_service(directory, server="https://test.example.com")),
-        policy_id(policy_service()),
+        get(policy_service(), who=STATIC).response.policy_id,
     }
     assert len(ids) == 4
     chosen = UUID("083c7011-1d0a-4855-885d-ac945184658c")
@@ -292,27 +291,27 @@ def test_templates_of_conf() -> None:
     assert people.attributes.certificate_validity.renewal_period_seconds == 3_628_800
     assert people.attributes.private_key_attributes.minimal_key_length == 2048
     oid = next(each for each in answer.oids if each.oid_reference_id == people.policy_oid_reference)
-    assert oid.value == template_oid("demo", "people")
-    service = policy_service(None, cas, profiles=profiles)
-    nobody = result_of(service.get_policies(ASK, None, tenant="demo"))
+    assert oid.value == template_oid("people")
+    nobody = get(policy_service(directory, cas, profiles=profiles), who=None)
     assert permissions(nobody) == permissions(answer)
 
 
 def test_a_template_of_conf_says_what_its_profile_does() -> None:
     profile = shipped_profiles()["wstep-digital-signature-key-encipherment"]
-    found = conf_template("demo", "Both", profile)
+    found = conf_template("Both", profile)
     assert found.key_usage == profile.key_usage
     assert (found.schema_version, found.minimal_key_size, found.key_algorithm) == (2, 2048, "")
     only_ec = replace(profile, key_types=frozenset(kind for kind in profile.key_types if "ec-" in kind.value))
-    found = conf_template("demo", "Both", only_ec)
+    found = conf_template("Both", only_ec)
     assert (found.schema_version, found.minimal_key_size, found.key_algorithm) == (3, 256, "ECDSA_P256")
 
 
 def test_object_identifiers_of_conf_stay() -> None:
-    assert template_oid("demo", "User") == template_oid("demo", "USER")
-    assert template_oid("demo", "User") == "1.3.6.1.4.1.311.21.8.9011457.7778770.5855627.993682.12986301.64"
-    assert template_oid("demo", "User") != template_oid("other", "User")
-    assert template_oid("demo", "User", arc="1.3.6.1.4.1.99999").startswith("1.3.6.1.4.1.99999.")
-    numbers = template_oid("demo", "User").split(".")[9:]
+    assert template_oid("User") == template_oid("USER")
+    assert template_oid("User") == "1.3.6.1.4.1.311.21.8.5355502.6336904.5261445.5792148.3770635.48"
+    assert template_oid("User") != template_oid("Machine")
+    numbers = template_oid("User").removeprefix("1.3.6.1.4.1.311.21.8.").split(".")
     assert len(numbers) == 6
     assert all(int(number) < 1 << 24 for number in numbers)
+    assert mapped_name(template_oid("user"), ["Machine", "User"]) == "User"
+    assert mapped_name("1.2.3", ["Machine", "User"]) is None

@@ -95,8 +95,14 @@ class World:
         self.router = Router(endpoint.routes())
 
     def csr(
-        self, *, subject: str = "", template_oid: str | None = TEMPLATE_OID, usage: x509.KeyUsage | None = None,
-        names: Sequence[x509.GeneralName] = (), attributes: Sequence[tuple[str, bytes]] = (), key: Any = None,
+        self,
+        *,
+        subject: str = "",
+        template_oid: str | None = TEMPLATE_OID,
+        usage: x509.KeyUsage | None = None,
+        names: Sequence[x509.GeneralName] = (),
+        attributes: Sequence[tuple[str, bytes]] = (),
+        key: Any = None,
     ) -> bytes:
         """A PKCS #10; attributes are DER or octets that become an OCTET STRING."""
         builder = x509.CertificateSigningRequestBuilder().subject_name(parse_name(subject))
@@ -225,10 +231,12 @@ def message(
     if token is not None:
         token_text = base64.encodebytes(token).decode().replace("\n", "\r\n")
     parts = [
-        f"<t:TokenType>http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3"
-        f"</t:TokenType>",
+        "<t:TokenType>http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3"
+        "</t:TokenType>",
         "" if request_type is None else f"<t:RequestType>{request_type}</t:RequestType>",
-        "" if token_text is None else (
+        ""
+        if token_text is None
+        else (
             f'<o:BinarySecurityToken ValueType="{value_type}" EncodingType="{WSSE}#base64binary">'
             f"{token_text}</o:BinarySecurityToken>"
         ),
@@ -243,7 +251,7 @@ def message(
         f'<s:Envelope xmlns:s="{SOAP_12}" xmlns:a="{ADDRESSING}" xmlns:o="{WSSE}" xmlns:t="{TRUST}"'
         f' xmlns:w="{ENROLLMENT}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><s:Header>{addressing}'
         "<a:MessageID>urn:uuid:b5d1a601-5091-4a7d-b34b-5204c18b5919</a:MessageID>"
-        '<a:ReplyTo><a:Address>http://www.w3.org/2005/08/addressing/anonymous</a:Address></a:ReplyTo>'
+        "<a:ReplyTo><a:Address>http://www.w3.org/2005/08/addressing/anonymous</a:Address></a:ReplyTo>"
         f'<a:To s:mustUnderstand="1">https://ca.example.com/</a:To>{security}{header}</s:Header>'
         f"<s:Body>{inner}</s:Body></s:Envelope>"
     ).encode()
