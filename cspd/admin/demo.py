@@ -59,6 +59,8 @@ MDM_DIGITAL_ID = "demo-device"
 MDM_PROFILE = "mdmws-p12-digital-signature-key-encipherment"
 MDM_USER = "demo"
 MDM_PASSWORD = "mdm-password"  # noqa: S105  # the id of the secret
+WSTEP_USER = "demo"
+WSTEP_PASSWORD = "wstep-password"  # noqa: S105  # the id of the secret
 _CMP_LIFETIME = timedelta(days=3650)
 _CMP_TRIES = 1_000_000
 TSA_ISSUER = "demo"
@@ -103,6 +105,8 @@ def fill_demo(folder: Path, options: DemoOptions, *, user: str) -> None:
     write_private(folder / SCEP_CHALLENGE, f"{scep_challenge}\n".encode())
     mdm_password = token_urlsafe(24)
     store.set(MDM_PASSWORD, mdm_password.encode())
+    wstep_password = token_urlsafe(24)
+    store.set(WSTEP_PASSWORD, wstep_password.encode())
     if options.token is not None:
         store.set("token-pin", options.token.pin.encode())
     text = demo_configuration(options)
@@ -117,6 +121,7 @@ def fill_demo(folder: Path, options: DemoOptions, *, user: str) -> None:
         cmp_secret=cmp_secret.secret,
         scep_challenge=scep_challenge,
         mdm_password=mdm_password,
+        wstep_password=wstep_password,
     )
     write_private(folder / "demo.toml", facts.encode())
 
@@ -228,7 +233,7 @@ protocols = ["cmp", "monitoring", "ocsp", "repository", "scep", "tsp"]
 
 [listeners.https]
 endpoint = "tcp:{options.https_port}:interface={interface}"
-protocols = ["acme", "cmp", "est", "mdm", "ocsp", "repository", "scep", "tsp"]
+protocols = ["acme", "cmp", "est", "mdm", "ocsp", "repository", "scep", "tsp", "wstep"]
 
 [listeners.https.tls]
 certificate = "pki/tls.pem"
@@ -254,6 +259,12 @@ password = {{ store = "{EST_PASSWORD}" }}
 [[authentication.mdm.users]]
 name = "{MDM_USER}"
 password = {{ store = "{MDM_PASSWORD}" }}
+
+[authentication.wstep]
+
+[[authentication.wstep.users]]
+name = "{WSTEP_USER}"
+password = {{ store = "{WSTEP_PASSWORD}" }}
 
 [digital_ids]
 token_lifetime = "1h"
@@ -323,6 +334,13 @@ accuracy = "1s"
 [protocols.tsp.issuers.certification]
 ca = "{ISSUING}"
 subject = "CN=cspd demo time-stamp unit,O=cspd demo"
+
+# Without a directory: static users get certificates of their names.
+[protocols.wstep]
+users = ["wstep"]
+
+[[protocols.wstep.services]]
+ca = "{ISSUING}"
 '''
 
 
@@ -343,7 +361,13 @@ pin = {{ store = "token-pin" }}
 
 
 def _demo_facts(
-    options: DemoOptions, *, est_password: str, cmp_secret: str, scep_challenge: str, mdm_password: str
+    options: DemoOptions,
+    *,
+    est_password: str,
+    cmp_secret: str,
+    scep_challenge: str,
+    mdm_password: str,
+    wstep_password: str,
 ) -> str:
     base = f"https://{options.hostname}:{options.https_port}"
     return f'''\
@@ -360,12 +384,15 @@ mdm_user = "{MDM_USER}"
 mdm_digital_id = "{MDM_DIGITAL_ID}"
 scep = "http://{options.hostname}:{options.http_port}/scep/{TENANT}/{ISSUING}/{SCEP_PROFILES[0]}/"
 timestamps = "http://{options.hostname}:{options.http_port}/tsa/{TSA_ISSUER}"
+wstep = "{base}/wstep/usertoken/services/{TENANT}/{ISSUING}"
+wstep_user = "{WSTEP_USER}"
 
 [secrets]
 est_password = "{est_password}"
 cmp_secret = "{cmp_secret}"
 scep_challenge = "{scep_challenge}"
 mdm_password = "{mdm_password}"
+wstep_password = "{wstep_password}"
 '''
 
 

@@ -119,6 +119,7 @@ def test_installed_daemon_serves(environment: Environment, tmp_path: Path) -> No
             "repository",
             "scep",
             "tsp",
+            "wstep",
         ]
     finally:
         daemon.stop()

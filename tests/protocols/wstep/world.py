@@ -24,7 +24,7 @@ from cspd.http.soap12 import ADDRESSING, SOAP_12
 from cspd.x509.names import parse_name
 from protocols.wstep.audit import RefusalAudit
 from protocols.wstep.authentication import Tickets, UserNames
-from protocols.wstep.codec import AUTHORIZATION, ENROLLMENT, REQUEST_ACTION, TRUST
+from protocols.wstep.codec import AUTHORIZATION, ENROLLMENT, REQUEST_ACTION, TRUST, X509V3
 from protocols.wstep.config import WSTEPConfig
 from protocols.wstep.endpoint import WSTEPEndpoint
 from protocols.wstep.microsoft import CERTIFICATE_TEMPLATE, encode_certificate_template
@@ -33,7 +33,6 @@ from protocols.wstep.renewal import Renewals
 from protocols.wstep.request_ids import RequestIDs
 from protocols.wstep.responses import Responder
 from protocols.wstep.service import WSTEPService
-from tests.protocols.wstep.accounts import key_usage
 from tests.protocols.wstep.directory import DirectoryCheck, MemoryDirectory
 from tests.support.authorities import Installation
 from tests.support.running import result_of
@@ -231,8 +230,7 @@ def message(
     if token is not None:
         token_text = base64.encodebytes(token).decode().replace("\n", "\r\n")
     parts = [
-        "<t:TokenType>http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3"
-        "</t:TokenType>",
+        f"<t:TokenType>{X509V3}</t:TokenType>",
         "" if request_type is None else f"<t:RequestType>{request_type}</t:RequestType>",
         ""
         if token_text is None
@@ -260,6 +258,3 @@ def message(
 def item(name: str, value: str) -> str:
     """One of the AdditionalContext."""
     return f'<c:ContextItem Name="{name}"><c:Value>{value}</c:Value></c:ContextItem>'
-
-
-__all__ = ["key_usage"]

@@ -97,6 +97,7 @@ def test_reference_configuration_loads(tmp_path: Path) -> None:
         "repository",
         "scep",
         "tsp",
+        "wstep",
     ]
     assert [warning.key for warning in configuration.warnings] == [("keys", "software")]
 
