@@ -339,6 +339,9 @@ subject = "CN=cspd demo time-stamp unit,O=cspd demo"
 [protocols.wstep]
 users = ["wstep"]
 
+[protocols.wstep.policy]
+friendly_name = "cspd demo"
+
 [[protocols.wstep.services]]
 ca = "{ISSUING}"
 '''

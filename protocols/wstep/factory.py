@@ -14,6 +14,7 @@ from cspd.http.soap12 import ADDRESSING, SOAP_12
 from cspd.keys.threads import ThreadPool
 from cspd.plugin import EnrollmentURL, ProtocolService, Services
 from cspd.refusals import Conflict, NotFound, Unavailable
+from protocols.wstep.ad_operations import DirectoryOperations
 from protocols.wstep.audit import RefusalAudit
 from protocols.wstep.authentication import Tickets, UserNames
 from protocols.wstep.codec import REQUEST_ACTION, TRUST
@@ -21,7 +22,7 @@ from protocols.wstep.config import KerberosConfig, WSTEPConfig
 from protocols.wstep.endpoint import WSTEPEndpoint
 from protocols.wstep.messages import RequestType
 from protocols.wstep.places import Places
-from protocols.wstep.policy_assembly import build_policy_endpoint
+from protocols.wstep.policy_assembly import build_policy_endpoint, directories_of
 from protocols.wstep.renewal import Renewals
 from protocols.wstep.request_ids import RequestIDs
 from protocols.wstep.responses import Responder
@@ -78,6 +79,14 @@ def build(configuration: WSTEPConfig, services: Services) -> ProtocolService:
         start=pool.start,
         stop=pool.stop,
         enrollment_urls=_enrollment_urls(configuration, services),
+        operations=DirectoryOperations(
+            [each.terms() for each in configuration.services],
+            authorities=services.authorities,
+            directories=directories_of(checks),
+            tenants=services.tenants,
+            public_https=services.public.https,
+            kerberos=tickets is not None,
+        ).operations(),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
 
 from cspd.authentication.interfaces import PasswordCheck
 from cspd.authority.interfaces import Authorities
@@ -14,7 +13,7 @@ from cspd.refusals import NotFound
 from protocols.wstep.audit import RefusalAudit
 from protocols.wstep.authentication import Tickets, UserNames
 from protocols.wstep.config import WSTEPConfig
-from protocols.wstep.enrollment_servers import EnrollmentServer, enrollment_servers
+from protocols.wstep.enrollment_servers import servers_at
 from protocols.wstep.messages import Terms
 from protocols.wstep.policy_certificates import OurCertificates
 from protocols.wstep.policy_endpoint import PolicyEndpoint
@@ -65,15 +64,6 @@ def directories_of(checks: Mapping[str, PasswordCheck]) -> Sequence[Directory]:
     return [check.directory for check in checks.values() if isinstance(check, HasDirectory)]
 
 
-def servers_of(public_https: str, tenant: str, ca: str, *, kerberos: bool) -> tuple[EnrollmentServer, ...]:
-    """At which URLs a CA enrolls for a tenant."""
-    address = urlsplit(public_https)
-    host = address.hostname or ""
-    if ":" in host:
-        host = f"[{host}]"
-    return enrollment_servers(host, tenant, ca, kerberos=kerberos, port=address.port or 443)
-
-
 class ServedCAs:
     """The CAs of conf, as they are when somebody asks."""
 
@@ -89,7 +79,7 @@ class ServedCAs:
         for terms in self._served:
             authority = await self._active(terms)
             if authority is not None and authority.certificate_der is not None:
-                servers = servers_of(self._public, tenant, str(terms.ca), kerberos=self._kerberos)
+                servers = servers_at(self._public, tenant, str(terms.ca), kerberos=self._kerberos)
                 found.append(IssuingCA(terms=terms, certificate_der=authority.certificate_der, servers=servers))
         return found
 

@@ -21,7 +21,8 @@ from cspd.http.router import NoRoute, Router
 from cspd.refusals import Unauthorized, Unavailable
 from protocols.wstep.audit import RefusalAudit
 from protocols.wstep.authentication import Tickets, UserNames
-from protocols.wstep.policy_assembly import ServedCAs, servers_of
+from protocols.wstep.enrollment_servers import servers_at
+from protocols.wstep.policy_assembly import ServedCAs
 from protocols.wstep.policy_certificates import CERTIFICATE_NEEDED, OurCertificates
 from protocols.wstep.policy_endpoint import PolicyEndpoint
 from protocols.wstep.policy_messages import GET_POLICIES_ACTION, GET_POLICIES_RESPONSE_ACTION
@@ -313,7 +314,7 @@ def test_a_ca_that_does_not_issue_is_not_told(world: PolicyWorld) -> None:
 
 @pytest.mark.requirement("R-CEG-147")
 def test_urls_have_their_port() -> None:
-    (server,) = servers_of("https://ca.example.com", "demo", "demo~issuing", kerberos=False)
+    (server,) = servers_at("https://ca.example.com", "demo", "demo~issuing", kerberos=False)
     assert server.url == "https://ca.example.com:443/wstep/usertoken/services/demo/demo~issuing"
-    (server,) = servers_of("https://[2001:db8::1]:8443", "demo", "demo~issuing", kerberos=False)
+    (server,) = servers_at("https://[2001:db8::1]:8443", "demo", "demo~issuing", kerberos=False)
     assert server.url.startswith("https://[2001:db8::1]:8443/")
