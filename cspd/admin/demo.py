@@ -344,6 +344,9 @@ friendly_name = "cspd demo"
 
 [[protocols.wstep.services]]
 ca = "{ISSUING}"
+
+[protocols.wstep.services.templates]
+WSTEPUser = "wstep-digital-signature"
 '''
 
 
