@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner
+from cryptography import x509
 
 from cspd.admin.cspctl import main
 from tests.support.daemon import Daemon, needs_other_users
@@ -346,6 +347,19 @@ def test_root_leaves_nothing_of_its_own_in_the_state_of_another_user(reachable_p
     assert daemon.cspctl_json("audit", "tail", "-n", "1")[0]["actor"] == "cspctl:root"
     daemon.start()
     assert "offline" in {each["name"] for each in daemon.cspctl_json("org", "list")}
+
+
+@pytest.mark.requirement("R-CEGI-010")
+def test_certificates_of_a_chain_can_be_had_one_by_one(pki: PKI, tmp_path: Path) -> None:
+    written = pki.daemon.cspctl_json("ca", "chain", "demo~issuing", "--folder", str(tmp_path))["files"]
+    assert sorted(Path(each).name for each in written) == ["1.cer", "1.pem", "2.cer", "2.pem", "chain.pem"]
+    chain = x509.load_pem_x509_certificates((tmp_path / "chain.pem").read_bytes())
+    assert chain[0].issuer == chain[1].subject == chain[1].issuer, "from the issuing CA to the root"
+    for number, certificate in enumerate(chain, start=1):
+        assert x509.load_pem_x509_certificate((tmp_path / f"{number}.pem").read_bytes()) == certificate
+        assert x509.load_der_x509_certificate((tmp_path / f"{number}.cer").read_bytes()) == certificate
+    both = pki.daemon.cspctl("ca", "chain", "demo~issuing", "--folder", str(tmp_path), "--out", "x", expect=2)
+    assert "--out or --folder" in both.stdout
 
 
 @pytest.mark.requirement("R-CEG-017")

@@ -117,6 +117,14 @@ def test_start_prints_every_enrollment_url(daemon: Daemon) -> None:
     assert daemon.acme_directory("privatessl-tls-server") in daemon.output()
 
 
+@pytest.mark.requirement("R-CEGI-009")
+def test_every_enrollment_protocol_has_a_command_that_tries_it(daemon: Daemon) -> None:
+    urls = daemon.cspctl_json("status")["enrollment_urls"]
+    protocols = {each["what"].partition(",")[0] for each in urls}
+    assert protocols >= {"ACME", "CMP", "EST", "MDM web service", "SCEP", "WSTEP"}
+    assert all(each["url"] and each["command"] for each in urls)
+
+
 @pytest.mark.requirement("R-PLAT-003")
 def test_bad_configuration_ends_the_start_with_all_problems(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path, start=False)

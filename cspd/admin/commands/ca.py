@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from cspd.admin.commands.pem import give_pem
+from cspd.admin.commands.pem import give_certificates, give_pem
 from cspd.admin.invocation import Invocation
 from cspd.authority.values import RevocationReason
 from cspd.keys.values import KeyType
@@ -78,10 +78,21 @@ def show(invocation: Invocation, ca: str) -> None:
 @ca.command()
 @_CA
 @_OUTPUT
+@click.option(
+    "--folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Write to a folder: chain.pem, and each certificate as 1.pem and 1.cer (DER), the CA's own first.",
+)
 @click.pass_obj
-def chain(invocation: Invocation, ca: str, out: Path | None) -> None:
+def chain(invocation: Invocation, ca: str, out: Path | None, folder: Path | None) -> None:
     """Print the certificate of a CA and its issuers, in PEM."""
-    give_pem(invocation, invocation.run("ca-chain", ca=ca), out)
+    if out is not None and folder is not None:
+        raise click.UsageError("--out or --folder")
+    answer = invocation.run("ca-chain", ca=ca)
+    if folder is None:
+        give_pem(invocation, answer, out)
+    else:
+        give_certificates(invocation, answer, folder)
 
 
 @ca.command()
