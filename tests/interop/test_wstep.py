@@ -141,3 +141,17 @@ def test_what_is_not_served(client: Client) -> None:
         client.url.replace(client.daemon.https_url, client.daemon.http_url),
     ):
         assert run([*get, "--write-out", "%{http_code}", "--data", "x", url]).stdout == "404"
+
+
+@pytest.mark.requirement("R-CEG-148")
+@pytest.mark.requirement("R-CEGI-047")
+def test_certificates_name_a_crl_that_is_served(client: Client) -> None:
+    """Those of TLS servers, which LDAPS of domain controllers is given, and those that are enrolled."""
+    tls = x509.load_pem_x509_certificate((client.daemon.folder / "pki" / "tls.pem").read_bytes())
+    for certificate in (tls, certificate_of(client.issue())):
+        points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+        [name] = [name for point in points for name in point.full_name or ()]
+        assert name.value.startswith("http://")
+        crl = client.folder / "ca.crl"
+        run([program("curl"), "--silent", "--fail", "--output", crl, name.value])
+        x509.load_der_x509_crl(crl.read_bytes())

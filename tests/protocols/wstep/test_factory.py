@@ -15,6 +15,7 @@ from cspd.plugin import Services
 from cspd.refusals import Conflict, NotFound, Unavailable
 from plugins.wstep import wstep as declaration
 from protocols.wstep.config import WSTEPConfig
+from protocols.wstep.enrollment_servers import enrollment_servers
 from protocols.wstep.factory import build
 from tests.protocols.tsp.test_unit_assembly import services_of
 from tests.protocols.wstep.directory import DirectoryCheck, MemoryDirectory
@@ -81,3 +82,22 @@ def test_kerberos_needs_a_directory_and_a_keytab(tmp_path: Path) -> None:
 def test_wrong_sections_are_refused(values: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         WSTEPConfig.model_validate(section(**values))
+
+
+@pytest.mark.requirement("R-CEG-147")
+def test_what_the_directory_is_told_is_served(tmp_path: Path) -> None:
+    built = build(WSTEPConfig.model_validate(section()), services(tmp_path))
+    for server in enrollment_servers("ca.example.com", "demo", "demo~issuing", kerberos=False):
+        path = server.url.removeprefix("https://ca.example.com:443")
+        assert Router(built.routes).resolve("POST", path).parameters == {"tenant": "demo", "ca": "demo~issuing"}
+
+
+@pytest.mark.requirement("R-CEG-147")
+def test_with_kerberos_both_urls_are_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kerberos = pytest.importorskip("cspd.authentication.kerberos")
+    monkeypatch.setattr(kerberos.KeytabAcceptor, "_read_keytab", lambda self: None)
+    (tmp_path / "http.keytab").write_bytes(b"")
+    configuration = WSTEPConfig.model_validate(section(kerberos=KEYTAB))
+    built = build(configuration, services(tmp_path, password_checks={"people": DirectoryCheck(MemoryDirectory())}))
+    for server in enrollment_servers("ca.example.com", "demo", "demo~issuing", kerberos=True):
+        Router(built.routes).resolve("POST", server.url.removeprefix("https://ca.example.com:443"))
