@@ -8,4 +8,5 @@ wstep = ProtocolDeclaration(
     configuration="protocols.wstep.config:WSTEPConfig",
     factory="protocols.wstep.factory:build",
     plain_http=False,
+    commands="protocols.wstep.commands:wstep",
 )

@@ -339,8 +339,14 @@ subject = "CN=cspd demo time-stamp unit,O=cspd demo"
 [protocols.wstep]
 users = ["wstep"]
 
+[protocols.wstep.policy]
+friendly_name = "cspd demo"
+
 [[protocols.wstep.services]]
 ca = "{ISSUING}"
+
+[protocols.wstep.services.templates]
+WSTEPUser = "wstep-digital-signature"
 '''
 
 

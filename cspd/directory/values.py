@@ -139,6 +139,16 @@ class CertificateTemplate:
     critical_extensions: tuple[str, ...] = ()
     validity: timedelta = timedelta(0)
     renewal_overlap: timedelta = timedelta(0)
+    key_spec: int = 0
+    """pKIDefaultKeySpec: 1 for exchange, 2 for signatures; 0: not said."""
+    crypto_providers: tuple[str, ...] = ()
+    """Names of pKIDefaultCSPs, the preferred first."""
+    superseded_templates: tuple[str, ...] = ()
+    """Names of the templates whose certificates those of this one replace."""
+    key_algorithm: str = ""
+    """``RSA``, ``ECDSA_P256``, ... as Windows names it (version 3 and later, [MS-CRTD] 2.23.2); empty: not said."""
+    hash_algorithm: str = ""
+    """``SHA256``, ...; empty: not said."""
     security: SecurityDescriptor = field(default=SecurityDescriptor(()), repr=False)
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
@@ -61,10 +61,14 @@ TEMPLATE_ATTRIBUTES = (
     "msPKI-Enrollment-Flag",
     "msPKI-Minimal-Key-Size",
     "msPKI-Private-Key-Flag",
+    "msPKI-RA-Application-Policies",
     "msPKI-RA-Signature",
+    "msPKI-Supersede-Templates",
     "msPKI-Template-Minor-Revision",
     "msPKI-Template-Schema-Version",
     "pKICriticalExtensions",
+    "pKIDefaultCSPs",
+    "pKIDefaultKeySpec",
     "pKIExpirationPeriod",
     "pKIExtendedKeyUsage",
     "pKIKeyUsage",
@@ -199,11 +203,13 @@ def read_template(entry: Entry) -> CertificateTemplate:
     oid = reader.text("msPKI-Cert-Template-OID") or ""
     if oid and not is_dotted(oid):
         raise EntryError(f"{entry.dn}: msPKI-Cert-Template-OID is no object identifier")
+    schema_version = reader.number("msPKI-Template-Schema-Version", 1)
+    algorithms = _properties(reader.texts("msPKI-RA-Application-Policies")) if schema_version >= 3 else {}
     return CertificateTemplate(
         name=reader.required("cn"),
         display_name=reader.text("displayName") or reader.required("cn"),
         oid=oid,
-        schema_version=reader.number("msPKI-Template-Schema-Version", 1),
+        schema_version=schema_version,
         major_revision=reader.number("revision"),
         minor_revision=reader.number("msPKI-Template-Minor-Revision"),
         general_flags=GeneralFlag(reader.flags("flags")),
@@ -219,6 +225,11 @@ def read_template(entry: Entry) -> CertificateTemplate:
         critical_extensions=reader.identifiers("pKICriticalExtensions"),
         validity=reader.interval("pKIExpirationPeriod"),
         renewal_overlap=reader.interval("pKIOverlapPeriod"),
+        key_spec=reader.number("pKIDefaultKeySpec"),
+        crypto_providers=_crypto_providers(reader.texts("pKIDefaultCSPs")),
+        superseded_templates=reader.texts("msPKI-Supersede-Templates"),
+        key_algorithm=algorithms.get("msPKI-Asymmetric-Algorithm", ""),
+        hash_algorithm=algorithms.get("msPKI-Hash-Algorithm", ""),
         security=reader.security(),
     )
 
@@ -261,6 +272,22 @@ def _interval(octets: bytes) -> timedelta:
     if len(octets) != 8:
         raise ValueError("a span of time of other than eight octets")
     return timedelta(microseconds=max(0, -int.from_bytes(octets, "little", signed=True) // 10))
+
+
+def _properties(values: Sequence[str]) -> dict[str, str]:
+    """What stands in msPKI-RA-Application-Policies of a later template ([MS-CRTD] 2.23.2).
+
+    Name, type and value, with a grave accent behind each; what has another form is nothing that we read.
+    """
+    parts = "".join(values[:1]).split("`")
+    return dict(zip(parts[::3], parts[2::3], strict=False))
+
+
+def _crypto_providers(values: Sequence[str]) -> tuple[str, ...]:
+    """The names of pKIDefaultCSPs in the order of the numbers before them ([MS-CRTD] 2.8)."""
+    numbered = [value.partition(",") for value in values]
+    known = [(int(number), name.strip()) for number, _, name in numbered if number.isdecimal() and len(number) <= 9]
+    return tuple(name for _, name in sorted(known) if name)
 
 
 def _key_usage(octets: bytes) -> frozenset[KeyUsageBit]:

@@ -35,6 +35,7 @@ from cspd.config.values import Section
 from cspd.x509.names import NameSyntaxError, parse_name
 from protocols.wstep.identity import NameRules
 from protocols.wstep.messages import Terms
+from protocols.wstep.policy_config import PolicyConfig
 from protocols.wstep.profile_choice import ProfilesByKeyUsage
 
 
@@ -109,6 +110,8 @@ class WSTEPConfig(Section):
     kerberos: KerberosConfig | None = None
     services: tuple[ServiceConfig, ...] = ()
     """CAs that are served; others are not (R-CEG-135)."""
+    policy: PolicyConfig | None = None
+    """Enrollment policies are told (MS-XCEP); not without this section."""
     max_message_bytes: Annotated[int, Field(ge=16384, le=1 << 20)] = 256 * 1024
 
     @model_validator(mode="after")

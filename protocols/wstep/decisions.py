@@ -19,6 +19,7 @@ from protocols.wstep.errors import NO_TEMPLATE, UNKNOWN_TEMPLATE
 from protocols.wstep.extensions import extensions_for, harmless_extensions
 from protocols.wstep.identity import BAD_SUBJECT, CertificateNames, names_for
 from protocols.wstep.messages import StaticUser, Terms
+from protocols.wstep.policy_conf import mapped_name
 from protocols.wstep.profile_choice import choose_profile, requested_key_usage
 from protocols.wstep.requested_template import TemplateName, TemplateOID
 from protocols.wstep.template_rules import check_access, check_key, check_template
@@ -108,7 +109,13 @@ def decide_for_static_user(
     The certificate has no SID, so that no domain controller takes it for an account's (KB5014754), and is for clients.
     A template is looked for in the map of conf alone.
     """
-    name = asked.name if isinstance(asked, TemplateName) else ""
+    match asked:
+        case TemplateName(name):
+            pass
+        case TemplateOID(oid):
+            name = mapped_name(oid, terms.mapped) or ""
+        case None:
+            name = ""
     template = CertificateTemplate(name=name, display_name=name, oid="")
     chosen = choose_profile(
         template, requested_key_usage(csr, template), mapped=terms.mapped, by_key_usage=terms.by_key_usage

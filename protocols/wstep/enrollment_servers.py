@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from urllib.parse import urlsplit
 
 from cspd.refusals import Malformed
 from cspd.x509.general_names import GeneralNameError, check_uri
@@ -84,3 +85,11 @@ def enrollment_servers(
         EnrollmentServer(url=f"https://{host}:{port}/wstep/{word}/services/{tenant}/{ca}", authentication=way)
         for word, way in ways
     )
+
+
+def servers_at(public_https: str, tenant: str, ca: str, *, kerberos: bool) -> tuple[EnrollmentServer, ...]:
+    """The same below a public URL without path, such as ``https://ca.example.com:8443``."""
+    address = urlsplit(public_https)
+    host = address.hostname or ""
+    literal = f"[{host}]" if ":" in host else host
+    return enrollment_servers(literal, tenant, ca, kerberos=kerberos, port=address.port or 443)

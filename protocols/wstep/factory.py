@@ -14,6 +14,7 @@ from cspd.http.soap12 import ADDRESSING, SOAP_12
 from cspd.keys.threads import ThreadPool
 from cspd.plugin import EnrollmentURL, ProtocolService, Services
 from cspd.refusals import Conflict, NotFound, Unavailable
+from protocols.wstep.ad_operations import DirectoryOperations
 from protocols.wstep.audit import RefusalAudit
 from protocols.wstep.authentication import Tickets, UserNames
 from protocols.wstep.codec import REQUEST_ACTION, TRUST
@@ -21,6 +22,7 @@ from protocols.wstep.config import KerberosConfig, WSTEPConfig
 from protocols.wstep.endpoint import WSTEPEndpoint
 from protocols.wstep.messages import RequestType
 from protocols.wstep.places import Places
+from protocols.wstep.policy_assembly import build_policy_endpoint, directories_of
 from protocols.wstep.renewal import Renewals
 from protocols.wstep.request_ids import RequestIDs
 from protocols.wstep.responses import Responder
@@ -61,19 +63,30 @@ def build(configuration: WSTEPConfig, services: Services) -> ProtocolService:
         renewals=Renewals(clock=services.clock, certificates=services.certificates),
         responder=Responder(services.keys),
     )
+    tickets = _tickets(configuration, services, checks, pool)
+    audit = RefusalAudit(services.audit)
     endpoint = WSTEPEndpoint(
         service=service,
         user_names=UserNames(checks),
-        tickets=_tickets(configuration, services, checks, pool),
+        tickets=tickets,
         places=Places(configuration, tenants=services.tenants),
-        audit=RefusalAudit(services.audit),
+        audit=audit,
         max_message_bytes=configuration.max_message_bytes,
     )
+    policies = build_policy_endpoint(configuration, services, checks=checks, tickets=tickets, audit=audit)
     return ProtocolService(
-        routes=endpoint.routes(),
+        routes=[*endpoint.routes(), *(() if policies is None else policies.routes())],
         start=pool.start,
         stop=pool.stop,
         enrollment_urls=_enrollment_urls(configuration, services),
+        operations=DirectoryOperations(
+            [each.terms() for each in configuration.services],
+            authorities=services.authorities,
+            directories=directories_of(checks),
+            tenants=services.tenants,
+            public_https=services.public.https,
+            kerberos=tickets is not None,
+        ).operations(),
     )
 
 

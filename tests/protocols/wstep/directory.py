@@ -37,7 +37,7 @@ class MemoryDirectory:
     async def account_of(self, principal: Principal) -> Account:
         self._ask()
         for account in self.accounts.values():
-            if account.account_name == principal.account and principal.realm == "EXAMPLE.COM":
+            if account.account_name == principal.account and principal.realm in ("EXAMPLE.COM", "EXAMPLE"):
                 return account
         raise Unauthorized(NOT_PROVED)
 

@@ -10,12 +10,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cspd.authority.values import CAReference, Requester, RevocationReason, RevocationRequest
+from cspd.authority.values import CAReference, EnrollmentRequest, Requester, RevocationReason, RevocationRequest
 from cspd.directory.values import NameFlag
 from cspd.refusals import BadProofOfPossession, Malformed, Rejected
 from cspd.x509 import tlv
 from cspd.x509.cmc.messages import RegInfo, UnknownControl
 from cspd.x509.names import parse_name
+from protocols.wstep import microsoft
 from protocols.wstep.tokens import ARCHIVED_KEY, RENEWAL_CERTIFICATE, read_token
 from tests.protocols.wstep.accounts import ALICE, key_usage, template
 from tests.protocols.wstep.cms_client import SigningCertificate, cmc, cms, pkcs7, self_signed
@@ -228,3 +229,19 @@ def test_a_request_must_prove_possession(world: World) -> None:
     answer = world.issue(bytes(csr_der))
     assert answer.fault[:2] == ("Sender", "InvalidRequest")
     assert answer.error_code == 0x80090006
+
+
+def test_a_certificate_of_another_protocol_is_not_renewed(world: World) -> None:
+    """Its host names would count as the account's own."""
+    sid = microsoft.security_identifier_uri(ALICE.sid)
+    csr_der = world.csr(subject="CN=x", template_oid=None, names=[sid, x509.DNSName("dc1.example.com")])
+    enrolled = world.house.issuance.enroll(
+        EnrollmentRequest(
+            ca=CAReference("demo", "issuing"),
+            profile="tls-client",
+            requester=Requester(protocol="est", identity="x"),
+            csr_der=csr_der,
+        )
+    )
+    old = SigningCertificate(world.key, result_of(enrolled).certificate_der)
+    assert "another account" in (world.issue(pkcs7(renewal(world, old), old)).fault[2] or "")

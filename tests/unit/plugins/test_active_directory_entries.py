@@ -105,10 +105,18 @@ def test_what_a_template_says() -> None:
             pKIKeyUsage=b"\xc0\x00",
             pKIExpirationPeriod=b"\x00\x40\x39\x87\x2e\xe1\xfe\xff",
             pKIOverlapPeriod=b"\x00\x80\xa6\x0a\xff\xde\xff\xff",
+            pKIDefaultKeySpec="1",
+            pKIDefaultCSPs=["2,Second Provider", "1,First, Provider", "no number"],
+            msPKI__Supersede__Templates=["Old", "Older"],
+            msPKI__RA__Application__Policies="msPKI-Asymmetric-Algorithm`PZPWSTR`ECDSA_P256`"
+            "msPKI-Hash-Algorithm`PZPWSTR`SHA256`msPKI-Key-Usage`DWORD`2`",
             nTSecurityDescriptor=descriptor(entry(ALLOWED_OBJECT, "S-1-1-0", right=ENROLL)),
         )
     )
     assert found.is_for_machines
+    assert (found.key_spec, found.crypto_providers) == (1, ("First, Provider", "Second Provider"))
+    assert (found.key_algorithm, found.hash_algorithm) == ("ECDSA_P256", "SHA256")
+    assert found.superseded_templates == ("Old", "Older")
     assert found.name_flags & NameFlag.SUBJECT_REQUIRE_DIRECTORY_PATH
     assert found.name_flags & NameFlag.SUBJECT_ALT_REQUIRE_UPN
     assert EnrollmentFlag.NO_SECURITY_EXTENSION in found.enrollment_flags
@@ -120,6 +128,14 @@ def test_what_a_template_says() -> None:
     assert found.application_policies == ("1.3.6.1.5.5.7.3.1",)
     assert (found.validity, found.renewal_overlap) == (timedelta(days=365), timedelta(days=42))
     assert found.security.allows(ENROLL, {"S-1-1-0"})
+
+
+@pytest.mark.parametrize(
+    ("version", "value"), [("2", "msPKI-Asymmetric-Algorithm`PZPWSTR`RSA`"), ("3", "1.2.3"), ("3", "`"), ("3", "")]
+)
+def test_a_template_that_says_no_algorithm(version: str, value: str) -> None:
+    told = {"msPKI__Template__Schema__Version": version, "msPKI__RA__Application__Policies": value}
+    assert read_template(template(**told)).key_algorithm == ""
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,168 @@
+"""What ``cspctl wstep`` asks: what has to stand in Active Directory for a CA, and what of it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from pydantic import Field
+
+from cspd.admin.operations.values import Arguments, Caller, NoArguments, Operation
+from cspd.authority.interfaces import Authorities
+from cspd.authority.values import Authority
+from cspd.directory.interfaces import Directory
+from cspd.directory.values import EnrollmentService
+from cspd.refusals import Conflict, NotFound, Unavailable
+from protocols.wstep.ad_objects import DEFAULT_TEMPLATE, ServiceObjects, differences, service_objects, to_ldif
+from protocols.wstep.enrollment_servers import EnrollmentServer, encode_enrollment_server, servers_at
+from protocols.wstep.messages import Terms
+
+MAX_TEMPLATES = 256
+
+
+class WhichService(Arguments):
+    """A CA, and how it shall stand in a forest."""
+
+    ca: Annotated[str, Field(max_length=128)]
+    """``organization~ca``."""
+    forest: Annotated[str, Field(max_length=253, pattern=r"^[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+$")]
+    """The DNS name of the forest's root domain."""
+    tenant: str | None = None
+    """Whose URLs; may be left out where there is one tenant."""
+    name: Annotated[str, Field(max_length=64)] | None = None
+    """Of the enrollment service; the common name of the CA if not given."""
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,253}$")] | None = None
+    """dNSHostName; the host of the server's public URL if not given."""
+    templates: Annotated[tuple[str, ...], Field(max_length=MAX_TEMPLATES)] = (DEFAULT_TEMPLATE,)
+    has_nt_auth: bool = True
+    """Whether the forest has NTAuthCertificates, as it has after any CA of Microsoft's."""
+
+
+class DirectoryOperations:
+    """Runs the operations on what stands in Active Directory; none writes to it."""
+
+    def __init__(
+        self,
+        served: Sequence[Terms],
+        *,
+        authorities: Authorities,
+        directories: Sequence[Directory],
+        tenants: frozenset[str],
+        public_https: str,
+        kerberos: bool,
+    ) -> None:
+        """``kerberos``: its URLs are served, too."""
+        self._served = {str(terms.ca): terms for terms in served}
+        self._authorities = authorities
+        self._directories = tuple(directories)
+        self._tenants = tenants
+        self._public = public_https
+        self._kerberos = kerberos
+
+    def operations(self) -> Sequence[Operation]:
+        """All of them."""
+        return (
+            Operation(name="wstep-servers", arguments=NoArguments, run=self.servers, only_reads=True),
+            Operation(name="wstep-ad-objects", arguments=WhichService, run=self.ad_objects, only_reads=True),
+            Operation(name="wstep-ad-check", arguments=WhichService, run=self.ad_check, only_reads=True),
+        )
+
+    async def servers(self, arguments: NoArguments, caller: Caller) -> Any:
+        """Each URL of each CA, with the value of msPKI-Enrollment-Servers (R-CEGI-044)."""
+        rows = []
+        for ca in self._served:
+            _, authority, certificate = await self._authority(ca)
+            for tenant in sorted(self._tenants):
+                rows += [
+                    {
+                        "ca": ca,
+                        "tenant": tenant,
+                        "authentication": server.authentication.name.lower().replace("_", " "),
+                        "url": server.url,
+                        "value": encode_enrollment_server(server),
+                        "ca_certificate": certificate.public_bytes(Encoding.PEM).decode(),
+                    }
+                    for server in self._servers(tenant, str(authority.reference))
+                ]
+        return rows
+
+    async def ad_objects(self, arguments: WhichService, caller: Caller) -> Any:
+        """The LDIF that an administrator runs; refused for a name that the forest has, where that can be known."""
+        try:
+            existing = await self._services(arguments.forest)
+        except NotFound:
+            existing = ()
+        objects = await self._objects(arguments, existing)
+        return {"ldif": to_ldif(objects, has_nt_auth=arguments.has_nt_auth)}
+
+    async def ad_check(self, arguments: WhichService, caller: Caller) -> Any:
+        """What the directory lacks: a sentence for each; nothing if all is as it shall be.
+
+        Raises NotFound if no directory of conf has the forest, and Unavailable. (NTAuthCertificates and the trusted
+        roots are not read.)
+        """
+        objects = await self._objects(arguments, ())
+        problems = differences(objects, await self._services(arguments.forest))
+        directory = await self._directory(arguments.forest)
+        known = {template.name for template in await directory.templates(domain=arguments.forest)}
+        problems += [f"there is no certificate template {name}" for name in objects.templates if name not in known]
+        return {"problems": problems}
+
+    async def _objects(self, arguments: WhichService, existing: Sequence[EnrollmentService]) -> ServiceObjects:
+        terms, authority, certificate = await self._authority(arguments.ca)
+        return service_objects(
+            configuration="CN=Configuration," + ",".join(f"DC={part}" for part in arguments.forest.split(".")),
+            name=arguments.name or _common_name(certificate),
+            dns_host_name=arguments.host or urlsplit(self._public).hostname or "",
+            servers=self._servers(self._tenant(arguments.tenant), str(terms.ca)),
+            ca_certificate_der=certificate.public_bytes(Encoding.DER),
+            chain_der=authority.chain_der,
+            templates=arguments.templates,
+            existing=existing,
+        )
+
+    async def _authority(self, ca: str) -> tuple[Terms, Authority, x509.Certificate]:
+        terms = self._served.get(ca)
+        if terms is None:
+            raise NotFound(f"no [[protocols.wstep.services]] is of the CA {ca!r}", code="no-such-service")
+        authority = await self._authorities.get(terms.ca)
+        if authority.certificate is None:
+            raise Conflict(f"the CA {ca} has no certificate yet")
+        return terms, authority, authority.certificate
+
+    def _tenant(self, tenant: str | None) -> str:
+        if tenant is None and len(self._tenants) == 1:
+            return next(iter(self._tenants))
+        if tenant is None or tenant not in self._tenants:
+            raise NotFound(f"say which tenant: {', '.join(sorted(self._tenants))}", code="no-such-tenant")
+        return tenant
+
+    def _servers(self, tenant: str, ca: str) -> tuple[EnrollmentServer, ...]:
+        return servers_at(self._public, tenant, ca, kerberos=self._kerberos)
+
+    async def _services(self, forest: str) -> Sequence[EnrollmentService]:
+        return await (await self._directory(forest)).enrollment_services(domain=forest)
+
+    async def _directory(self, forest: str) -> Directory:
+        """The directory that has a forest; raises NotFound, and Unavailable where a silent one may have it."""
+        silent: Unavailable | None = None
+        for directory in self._directories:
+            try:
+                await directory.enrollment_services(domain=forest)
+            except NotFound:
+                continue
+            except Unavailable as error:
+                silent = error
+            else:
+                return directory
+        raise silent or NotFound(f"no directory of conf has the domain {forest}", code="no-such-forest")
+
+
+def _common_name(certificate: x509.Certificate) -> str:
+    names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    if not names:
+        raise Conflict("the CA has no common name: say a name")
+    return str(names[0].value)

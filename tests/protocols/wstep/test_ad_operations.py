@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from cspd.admin.operations.values import Caller, NoArguments
+from cspd.authority.values import CAReference
+from cspd.directory.values import CertificateTemplate, EnrollmentService
+from cspd.refusals import Conflict, Malformed, NotFound, Unavailable
+from protocols.wstep.ad_operations import DirectoryOperations, WhichService
+from protocols.wstep.enrollment_servers import encode_enrollment_server, servers_at
+from tests.protocols.wstep.accounts import template
+from tests.protocols.wstep.world import configuration
+from tests.support.authorities import Installation
+from tests.support.running import result_of
+
+PUBLIC = "https://ca.example.com:8443"
+ROOT = Caller("root")
+
+
+@dataclass
+class Forest:
+    """Implements the part of :class:`cspd.directory.interfaces.Directory` that is compared with."""
+
+    name: str = "example.com"
+    services: Sequence[EnrollmentService] = ()
+    known: Sequence[CertificateTemplate] = field(
+        default_factory=lambda: [template(name="User"), template(name="WSTEPUser")]
+    )
+    is_silent: bool = False
+
+    async def enrollment_services(self, *, domain: str) -> Sequence[EnrollmentService]:
+        if self.is_silent:
+            raise Unavailable("no domain controller answers")
+        if domain != self.name:
+            raise NotFound("no such domain")
+        return self.services
+
+    async def templates(self, *, domain: str) -> Sequence[CertificateTemplate]:
+        return self.known
+
+
+class Tools:
+    """The operations on an installation with one CA."""
+
+    def __init__(self, *directories: Any, tenants: Sequence[str] = ("demo",)) -> None:
+        self.house = Installation()
+        self.house.make_hierarchy(profiles=("wstep-digital-signature",))
+        self.operations = DirectoryOperations(
+            [each.terms() for each in configuration().services],
+            authorities=self.house.registry,
+            directories=directories,
+            tenants=frozenset(tenants),
+            public_https=PUBLIC,
+            kerberos=True,
+        )
+        self.ca = result_of(self.house.registry.get(CAReference("demo", "issuing")))
+
+    def ldif(self, **told: Any) -> str:
+        return str(result_of(self.operations.ad_objects(self.which(**told), ROOT))["ldif"])
+
+    def problems(self, **told: Any) -> Any:
+        return result_of(self.operations.ad_check(self.which(**told), ROOT))["problems"]
+
+    def which(self, **told: Any) -> WhichService:
+        return WhichService.model_validate({"ca": "demo~issuing", "forest": "example.com", "name": "CSPD", **told})
+
+    def as_it_shall_be(self) -> EnrollmentService:
+        servers = servers_at(PUBLIC, "demo", "demo~issuing", kerberos=True)
+        return EnrollmentService(
+            name="CSPD",
+            dns_host_name="ca.example.com",
+            certificate_templates=frozenset({"User", "WSTEPUser"}),
+            enrollment_servers=tuple(map(encode_enrollment_server, servers)),
+            ca_certificates_der=(self.ca.certificate_der or b"",),
+        )
+
+
+@pytest.mark.requirement("R-CEGI-044")
+@pytest.mark.requirement("R-CEG-147")
+def test_urls_of_each_ca() -> None:
+    tools = Tools()
+    rows = result_of(tools.operations.servers(NoArguments(), ROOT))
+    assert [(row["authentication"], row["value"]) for row in rows] == [
+        ("user name", f"1\n4\n0\n{PUBLIC}/wstep/usertoken/services/demo/demo~issuing\n0"),
+        ("kerberos", f"1\n2\n0\n{PUBLIC}/wstep/kerberos/services/demo/demo~issuing\n0"),
+    ]
+    assert all(row["ca_certificate"].startswith("-----BEGIN CERTIFICATE-----") for row in rows)
+
+
+@pytest.mark.requirement("R-CEGI-044")
+@pytest.mark.requirement("R-CEG-167")
+def test_the_ldif_of_a_ca() -> None:
+    tools = Tools()
+    ldif = tools.ldif()
+    unfolded = ldif.replace("\n ", "")
+    services = "CN=Public Key Services,CN=Services,CN=Configuration,DC=example,DC=com"
+    assert f"dn: CN=CSPD,CN=Enrollment Services,{services}" in unfolded
+    assert "dNSHostName: ca.example.com" in unfolded
+    assert "certificateTemplates: User\ncertificateTemplates: WSTEPUser\n" in unfolded
+    assert f"dn: CN=NTAuthCertificates,{services}\nchangetype: modify" in unfolded
+    new = tools.ldif(has_nt_auth=False, templates=["Badge"], host="pki.example.com").replace("\n ", "")
+    assert f"dn: CN=NTAuthCertificates,{services}\nchangetype: add" in new
+    assert "certificateTemplates: Badge\n" in new
+    assert "dNSHostName: pki.example.com" in new
+
+
+@pytest.mark.requirement("R-CEG-163")
+@pytest.mark.requirement("R-CEG-164")
+def test_names_are_checked() -> None:
+    tools = Tools(
+        Forest(services=[EnrollmentService(name="cspd", dns_host_name="", certificate_templates=frozenset())])
+    )
+    with pytest.raises(Conflict):
+        tools.ldif()
+    tools.ldif(name="Other")
+    with pytest.raises(Malformed):
+        tools.ldif(name="-x")
+    with pytest.raises(Malformed):
+        tools.ldif(name="Other", templates=["two words"])
+
+
+def test_the_check() -> None:
+    forest = Forest()
+    tools = Tools(Forest("other.example"), forest)
+    there = tools.as_it_shall_be()
+    both = forest.known
+    for services, known, expected in (
+        ([there], both, []),
+        ([], both, ["there is no enrollment service 'CSPD'"]),
+        ([there], [template(name="User")], ["there is no certificate template WSTEPUser"]),
+        ([replace(there, dns_host_name="x")], both, ["dNSHostName is 'x', not 'ca.example.com'"]),
+    ):
+        forest.services, forest.known = services, known
+        assert tools.problems() == expected
+
+
+def test_forests_that_cannot_be_asked() -> None:
+    with pytest.raises(NotFound):
+        Tools().problems()
+    with pytest.raises(NotFound):
+        Tools(Forest("other.example")).problems()
+    with pytest.raises(Unavailable):
+        Tools(Forest("other.example"), Forest(is_silent=True)).problems()
+    with pytest.raises(Unavailable):  # whether its name is taken is not known
+        Tools(Forest(is_silent=True)).ldif()
+
+
+def test_what_there_is_not() -> None:
+    tools = Tools(tenants=("demo", "other"))
+    with pytest.raises(NotFound, match="demo, other"):
+        tools.ldif()
+    with pytest.raises(NotFound):
+        tools.ldif(tenant="nobody")
+    assert tools.ldif(tenant="other") != tools.ldif(tenant="demo")
+    with pytest.raises(NotFound, match="no \\[\\["):
+        tools.ldif(tenant="demo", ca="demo~root")
+
+
+@pytest.mark.parametrize("forest", ["", "example", "a..b", "exa mple.com", "a,DC=b.c", "-" * 64 + ".de"])
+def test_names_of_forests(forest: str) -> None:
+    with pytest.raises(ValidationError):
+        WhichService(ca="demo~issuing", forest=forest)
