@@ -35,16 +35,16 @@ class UserNames:
         # An empty name or password would be an anonymous logon to a directory, which succeeds.
         if token is None or not token.user or not token.password:
             raise Unauthorized(NOT_PROVED, detail="no user name, or no password")
-        refusal: Refused = Unauthorized(NOT_PROVED)
+        details: list[str] = []
+        unavailable: Unavailable | None = None
         for name, check in self._checks.items():
             try:
                 return await self._by(name, check, token, domain, address=address, request_id=request_id)
             except Unauthorized as error:
-                if not isinstance(refusal, Unavailable):
-                    refusal = Unauthorized(NOT_PROVED, detail=error.detail)
+                details.append(f"{name}: {error.detail or 'no'}")
             except Unavailable as error:
-                refusal = error
-        raise refusal
+                unavailable = error
+        raise unavailable or Unauthorized(NOT_PROVED, detail="; ".join(details))
 
     async def _by(
         self,

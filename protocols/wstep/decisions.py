@@ -21,7 +21,7 @@ from protocols.wstep.identity import BAD_SUBJECT, CertificateNames, names_for
 from protocols.wstep.messages import StaticUser, Terms
 from protocols.wstep.policy_conf import mapped_name
 from protocols.wstep.profile_choice import choose_profile, requested_key_usage
-from protocols.wstep.requested_template import TemplateName, TemplateOID, requested_template
+from protocols.wstep.requested_template import TemplateName, TemplateOID
 from protocols.wstep.template_rules import check_access, check_key, check_template
 
 
@@ -38,25 +38,22 @@ class Decision:
     """What the template wants; zero: nothing."""
 
 
-async def decide_for_account(
+def decide_for_account(
     account: Account,
-    directory: Directory,
+    template: CertificateTemplate,
+    services: Sequence[EnrollmentService],
     csr: CertificationRequest,
     *,
-    template_name: str | None,
     previous: CertificateNames | None,
     terms: Terms,
-    authority: Authority,
 ) -> Decision:
     """By the template that the request names, and the account.
 
-    ``previous`` are the names of the account's certificate that is renewed. Raises NotFound with the code
-    :data:`UNKNOWN_TEMPLATE`, Forbidden, a Rejected, and Unavailable.
+    ``services`` are those of the CA, ``previous`` the names of the account's certificate that is renewed.
+    Raises Forbidden and a Rejected.
     """
-    template = await find_template(directory, account.domain, requested_template(csr, name=template_name))
     check_template(template)
-    services = await directory.enrollment_services(domain=account.domain)
-    check_access(account, template, services_of(authority, services, terms))
+    check_access(account, template, services)
     check_key(csr.public_key, template)
     chosen = choose_profile(
         template, requested_key_usage(csr, template), mapped=terms.mapped, by_key_usage=terms.by_key_usage
@@ -80,7 +77,10 @@ async def decide_for_account(
 async def find_template(
     directory: Directory, domain: str, asked: TemplateOID | TemplateName | None
 ) -> CertificateTemplate:
-    """The template in the forest of a domain (R-CEG-144)."""
+    """The template in the forest of a domain (R-CEG-144).
+
+    Raises NotFound with the code :data:`UNKNOWN_TEMPLATE`, Rejected with the code :data:`NO_TEMPLATE`, and Unavailable.
+    """
     try:
         match asked:
             case TemplateOID(oid):
@@ -102,14 +102,13 @@ def services_of(
 
 
 def decide_for_static_user(
-    user: StaticUser, csr: CertificationRequest, *, template_name: str | None, terms: Terms
+    user: StaticUser, csr: CertificationRequest, asked: TemplateOID | TemplateName | None, *, terms: Terms
 ) -> Decision:
     """For who has no account: the user name is all that there is to say, and nothing of the request's names.
 
     The certificate has no SID, so that no domain controller takes it for an account's (KB5014754), and is for clients.
     A template is looked for in the map of conf alone.
     """
-    asked = requested_template(csr, name=template_name)
     match asked:
         case TemplateName(name):
             pass

@@ -149,7 +149,7 @@ class WSTEPEndpoint:
     ) -> Response:
         """The answer to a message, a fault included."""
         relates_to: str | None = None
-        user, template = "unknown", None
+        user, templates = "unknown", [""]
         try:
             message = read_message(request.body)
             relates_to = message.message_id
@@ -157,11 +157,11 @@ class WSTEPEndpoint:
                 # Nor may a page of another site make a browser send it, with the ticket of whoever looks at the page.
                 return _text(415, f"POST {MEDIA_TYPE}.")
             asked = decode_request(message)
-            template = asked.template_name
+            templates.append(asked.template_name or "")
             user = _said_name(message)
             caller = await caller_of(message, asked)
             user = caller.name
-            issued = await self._service.answer(asked, caller, terms)
+            issued = await self._service.answer(asked, caller, terms, note_template=templates.append)
             body = encode_answer(ANSWER_ACTION, relates_to, encode_issued(issued))
             return Response(200, body, (CONTENT_TYPE, _NO_STORE))
         except SOAPFault as fault:
@@ -174,7 +174,7 @@ class WSTEPEndpoint:
             )
             return _fault(fault)
         except Refused as refusal:
-            await self._record(refusal, request, terms, user, template)
+            await self._record(refusal, request, terms, user, templates[-1] or None)
             return _fault(soap_fault(refusal, relates_to), FAULT_ACTION, detail_of(refusal))
         except Exception:
             self._log.failure(
@@ -206,7 +206,7 @@ def _fault(fault: SOAPFault, action: str | None = None, detail: etree._Element |
 
 
 def _too_much(status: int, reason: str) -> Response:
-    body = encode_fault(SOAPFault(FaultCode.SENDER, reason))
+    body = encode_fault(SOAPFault(FaultCode.SENDER if status < 500 else FaultCode.RECEIVER, reason))
     return Response(status, body, (CONTENT_TYPE, _NO_STORE))
 
 

@@ -58,10 +58,12 @@ def _names(certificate: x509.Certificate) -> CertificateNames:
 
 def _is_of(caller: Caller, certificate: x509.Certificate, names: CertificateNames, record: CertificateRecord) -> bool:
     """By the SID, which no other account ever has; a static user's certificate by what was recorded."""
+    if record.protocol != PROTOCOL:  # its names were checked by other rules, or by none
+        return False
     if isinstance(caller.who, Account):
         sid = x509.UniformResourceIdentifier(microsoft.SID_URI + caller.who.sid)
         return sid in names.subject_alt_names
-    return record.protocol == PROTOCOL and record.requester == caller.name
+    return record.requester == caller.name
 
 
 def _refused(what: str) -> Rejected:

@@ -14,20 +14,26 @@ Every request is answered at once, with a certificate or a refusal (R-CEG-143).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from cspd.authority.interfaces import Authorities, CertificateStore, Issuance
 from cspd.authority.profile_values import Profile
 from cspd.authority.values import Authority, CertificateState, EnrollmentRequest, Pending, Requester
 from cspd.clock import Clock
-from cspd.directory.values import Account
 from cspd.refusals import Conflict, Malformed, NotFound
-from protocols.wstep.decisions import Decision, decide_for_account, decide_for_static_user
+from protocols.wstep.decisions import (
+    Decision,
+    decide_for_account,
+    decide_for_static_user,
+    find_template,
+    services_of,
+)
 from protocols.wstep.errors import NO_SUCH_REQUEST
-from protocols.wstep.messages import Caller, IssuedToken, RequestSecurityToken, RequestType, Terms
+from protocols.wstep.messages import Caller, IssuedToken, RequestSecurityToken, RequestType, StaticUser, Terms
 from protocols.wstep.renewal import PROTOCOL, Renewals
 from protocols.wstep.request_ids import RequestIDs
+from protocols.wstep.requested_template import TemplateOID, requested_template
 from protocols.wstep.responses import Responder
 from protocols.wstep.tokens import Token, read_token
 
@@ -56,20 +62,60 @@ class WSTEPService:
         self._renewals = renewals
         self._responder = responder
 
-    async def answer(self, request: RequestSecurityToken, caller: Caller, terms: Terms) -> IssuedToken:
-        """The certificate that a request asks for, a new one or one that was issued before; raises a Refused."""
+    async def answer(
+        self,
+        request: RequestSecurityToken,
+        caller: Caller,
+        terms: Terms,
+        *,
+        note_template: Callable[[str], None] = lambda name: None,
+    ) -> IssuedToken:
+        """The certificate that a request asks for, a new one or one that was issued before; raises a Refused.
+
+        ``note_template`` hears which template the request is for, as soon as that is known: refusals are audited by it.
+        """
         authority = await self._authorities.get(terms.ca)
         if request.request_type is RequestType.QUERY:
             return await self._query(request, caller, authority)
-        return await self._issue(request, caller, terms, authority)
+        return await self._issue(request, caller, terms, authority, note_template)
 
     async def _issue(
-        self, request: RequestSecurityToken, caller: Caller, terms: Terms, authority: Authority
+        self,
+        request: RequestSecurityToken,
+        caller: Caller,
+        terms: Terms,
+        authority: Authority,
+        note_template: Callable[[str], None],
     ) -> IssuedToken:
         if not request.token_der:
             raise Malformed("a request to issue has a BinarySecurityToken")
         token = read_token(request.token_der)
-        decision = await self._decide(token, request, caller, terms, authority)
+        previous = None
+        if token.renews is not None:
+            previous = await self._renewals.names_of(token.renews, authority, caller)
+        asked = requested_template(token.csr, name=request.template_name)
+        if asked is not None:
+            note_template(asked.oid if isinstance(asked, TemplateOID) else asked.name)
+        if isinstance(caller.who, StaticUser):
+            decision = decide_for_static_user(caller.who, token.csr, asked, terms=terms)
+        else:
+            assert caller.directory is not None  # an account comes from one
+            template = await find_template(caller.directory, caller.who.domain, asked)
+            note_template(template.name)
+            services = await caller.directory.enrollment_services(domain=caller.who.domain)
+            decision = decide_for_account(
+                caller.who,
+                template,
+                services_of(authority, services, terms),
+                token.csr,
+                previous=previous,
+                terms=terms,
+            )
+        return await self._enroll(token, decision, caller, terms, authority)
+
+    async def _enroll(
+        self, token: Token, decision: Decision, caller: Caller, terms: Terms, authority: Authority
+    ) -> IssuedToken:
         request_id = await self._request_ids.choose(authority.id)
         issued = await self._issuance.enroll(
             EnrollmentRequest(
@@ -94,25 +140,6 @@ class WSTEPService:
             raise Conflict("the CA issues later, which this protocol is not offered for", code="ca-issues-later")
         response_der = await self._responder.respond(authority, issued.certificate_der)
         return IssuedToken(certificate_der=issued.certificate_der, response_der=response_der, request_id=request_id)
-
-    async def _decide(
-        self, token: Token, request: RequestSecurityToken, caller: Caller, terms: Terms, authority: Authority
-    ) -> Decision:
-        previous = None
-        if token.renews is not None:
-            previous = await self._renewals.names_of(token.renews, authority, caller)
-        if not isinstance(caller.who, Account):
-            return decide_for_static_user(caller.who, token.csr, template_name=request.template_name, terms=terms)
-        assert caller.directory is not None  # an account comes from one
-        return await decide_for_account(
-            caller.who,
-            caller.directory,
-            token.csr,
-            template_name=request.template_name,
-            previous=previous,
-            terms=terms,
-            authority=authority,
-        )
 
     def _end(self, wanted: timedelta, profile_id: str, authority: Authority) -> datetime | None:
         """The end that a template wants, no later than the profile and the CA let it be (R-CEGI-042)."""

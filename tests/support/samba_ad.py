@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Mapping
@@ -162,6 +163,23 @@ class SambaAD:
         if self._process is not None:
             self._process.stop()
             self._process = None
+
+    def pause(self) -> None:
+        """Let it answer nothing, with its connections as they are; :meth:`resume` ends that."""
+        assert self._process is not None
+        self._process.send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Go on."""
+        assert self._process is not None
+        self._process.send(signal.SIGCONT)
+
+    def sid_of(self, account: str) -> str:
+        """The SID of an account, as the domain's own tools tell it."""
+        kind = "computer" if account.endswith("$") else "user"
+        command = [program("samba-tool"), kind, "show", account, "--attributes=objectSid"]
+        shown = run([*command, "-s", self.folder / "etc/smb.conf", "-H", self.folder / "private/sam.ldb"])
+        return next(line.split()[1] for line in shown.stdout.splitlines() if line.startswith("objectSid:"))
 
     def trust(self, other: SambaAD) -> None:
         """Trust another forest and be trusted by it; both start anew."""

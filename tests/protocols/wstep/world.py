@@ -16,11 +16,14 @@ from lxml import etree
 
 from cspd.authentication.static import StaticUsers
 from cspd.authority.certificates import Certificates as CertificateStore
+from cspd.authority.values import Authority, CAReference
 from cspd.http.channel_bindings import ChannelBindings
 from cspd.http.message import Request, Response
 from cspd.http.router import Router
 from cspd.http.soap import WSSE
 from cspd.http.soap12 import ADDRESSING, SOAP_12
+from cspd.x509 import tlv
+from cspd.x509.cursor import Cursor
 from cspd.x509.names import parse_name
 from protocols.wstep.audit import RefusalAudit
 from protocols.wstep.authentication import Tickets, UserNames
@@ -103,7 +106,7 @@ class World:
         attributes: Sequence[tuple[str, bytes]] = (),
         key: Any = None,
     ) -> bytes:
-        """A PKCS #10; attributes are DER or octets that become an OCTET STRING."""
+        """A PKCS #10; ``attributes`` by object identifier, DER."""
         builder = x509.CertificateSigningRequestBuilder().subject_name(parse_name(subject))
         if template_oid is not None:
             oid = x509.ObjectIdentifier(CERTIFICATE_TEMPLATE)
@@ -113,9 +116,8 @@ class World:
             builder = builder.add_extension(usage, critical=True)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        for attribute, octets in attributes:
-            builder = builder.add_attribute(x509.ObjectIdentifier(attribute), octets)
-        return builder.sign(key or self.key, hashes.SHA256()).public_bytes(Encoding.DER)
+        csr_der = builder.sign(key or self.key, hashes.SHA256()).public_bytes(Encoding.DER)
+        return with_attributes(csr_der, attributes, key or self.key) if attributes else csr_der
 
     def post(
         self,
@@ -152,6 +154,10 @@ class World:
     def issue(self, csr_der: bytes | None = None, **what: Any) -> Answer:
         """The answer to a request to issue."""
         return self.ask(token=self.csr() if csr_der is None else csr_der, **what)
+
+    def authority(self) -> Authority:
+        """The CA."""
+        return result_of(self.house.registry.get(CAReference("demo", "issuing")))
 
     def events(self, name: str) -> list[Any]:
         """The audit events of that name."""
@@ -203,6 +209,18 @@ class Answer:
         """The HRESULT of the detail, unsigned."""
         text = self.text("w:ErrorCode")
         return None if text is None else int(text) + (1 << 32)
+
+
+def with_attributes(csr_der: bytes, attributes: Sequence[tuple[str, bytes]], key: Any) -> bytes:
+    """The request with more attributes, signed anew by a key on P-256."""
+    information = Cursor.over(csr_der).enter(tlv.SEQUENCE).enter(tlv.SEQUENCE)
+    fields = [information.element() for _ in range(3)]
+    there = list(information.enter(0xA0).elements())
+    there += [tlv.sequence(tlv.object_identifier(oid), tlv.element(tlv.SET, value)) for oid, value in attributes]
+    signed_der = tlv.sequence(*fields, tlv.element(0xA0, b"".join(sorted(there))))
+    signature = key.sign(signed_der, ec.ECDSA(hashes.SHA256()))
+    algorithm = tlv.sequence(tlv.object_identifier("1.2.840.10045.4.3.2"))
+    return tlv.sequence(signed_der, algorithm, tlv.element(0x03, b"\0" + signature))
 
 
 def message(

@@ -1,0 +1,83 @@
+"""From conf to routes, as the daemon builds it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from cspd.authentication.static import StaticUsers
+from cspd.http.router import NoRoute, Router
+from cspd.plugin import Services
+from cspd.refusals import Conflict, NotFound, Unavailable
+from plugins.wstep import wstep as declaration
+from protocols.wstep.config import WSTEPConfig
+from protocols.wstep.factory import build
+from tests.protocols.tsp.test_unit_assembly import services_of
+from tests.protocols.wstep.directory import DirectoryCheck, MemoryDirectory
+from tests.protocols.wstep.world import KERBEROS, USER_TOKEN
+from tests.support.authorities import Installation
+
+KEYTAB = {"keytab": "http.keytab", "principal": "HTTP/ca.example.com"}
+
+
+def section(**values: Any) -> dict[str, Any]:
+    return {"users": ["people"], "services": [{"ca": "demo~issuing"}], **values}
+
+
+def services(tmp_path: Path, **values: Any) -> Services:
+    given: dict[str, Any] = {
+        "tenants": frozenset({"demo"}),
+        "password_checks": {"people": StaticUsers("people", {"demo": b"one"})},
+        **values,
+    }
+    return replace(services_of(Installation(), tmp_path), **given)
+
+
+def test_what_is_served(tmp_path: Path) -> None:
+    built = build(WSTEPConfig.model_validate(section()), services(tmp_path))
+    router = Router(built.routes)
+    router.resolve("POST", USER_TOKEN)
+    with pytest.raises(NoRoute):
+        router.resolve("POST", KERBEROS)
+    [shown] = built.enrollment_urls
+    assert shown.url == f"https://pki.example{USER_TOKEN}"
+    assert shown.command.endswith(shown.url)
+
+
+@pytest.mark.requirement("R-CEG-010")
+def test_it_is_never_served_without_tls() -> None:
+    assert not declaration.plain_http
+
+
+def test_users_that_nobody_knows_stop_the_start(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"users: there is no \[authentication\.people\]"):
+        build(WSTEPConfig.model_validate(section()), services(tmp_path, password_checks={}))
+
+
+def test_kerberos_needs_a_directory_and_a_keytab(tmp_path: Path) -> None:
+    configuration = WSTEPConfig.model_validate(section(kerberos=KEYTAB))
+    with pytest.raises(Conflict, match="no section of users is a directory"):
+        build(configuration, services(tmp_path))
+    pytest.importorskip("gssapi")
+    with pytest.raises(Unavailable, match=r"http\.keytab does not exist"):
+        build(configuration, services(tmp_path, password_checks={"people": DirectoryCheck(MemoryDirectory())}))
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"users": []}, "users"),
+        ({"services": [{"ca": "demo~issuing"}, {"ca": "demo~issuing"}]}, "stands there twice"),
+        ({"services": [{"ca": "issuing"}]}, "ca"),
+        ({"services": [{"ca": "demo~issuing", "parent_dn": "no name"}]}, "parent_dn"),
+        ({"services": [{"ca": "demo~issuing", "templates": {"Web Server": "x"}}]}, "templates"),
+        ({"kerberos": {**KEYTAB, "principal": "host/ca.example.com"}}, "principal"),
+    ],
+)
+def test_wrong_sections_are_refused(values: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        WSTEPConfig.model_validate(section(**values))
