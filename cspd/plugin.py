@@ -92,6 +92,8 @@ class ConnectorDeclaration:
     summary: str
     factory: str
     """``module:callable``; its signature belongs to the kind and is said at the kind's interface."""
+    configuration: str = ""
+    """``module:Class`` of the pydantic model of its ``settings``, for ``cspctl config check``; as for a protocol."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,6 +44,8 @@ class Draft:
     listeners: Mapping[str, ListenerConfig]
     declarations: Mapping[str, ProtocolDeclaration]
     protocols: Mapping[str, EnabledProtocol]
+    connectors: Mapping[KeyPath, Section]
+    """The settings of connectors, by their key."""
     secrets: Secrets
     now: datetime
 
@@ -75,7 +77,7 @@ def check(draft: Draft) -> Findings:
     findings = Findings()
     for find in _PROBLEMS:
         findings.problems += find(draft)
-    insecurities = _inspect_protocols(draft, findings)
+    insecurities = _inspect_protocols(draft, findings) + _inspect_connectors(draft, findings)
     findings.warnings += _tls_warnings(draft)
     findings.warnings += _database_warnings(draft)
     insecurities += [(insecure, problem) for insecure, find in _INSECURITIES for problem in find(draft)]
@@ -94,11 +96,25 @@ def _inspect_protocols(draft: Draft, findings: Findings) -> list[tuple[str, Prob
     insecurities: list[tuple[str, Problem]] = []
     for name, protocol in draft.protocols.items():
         for inspection in _inspections(draft, protocol.settings):
-            findings.problems += [_at_home(draft, name, each) for each in inspection.problems]
-            findings.warnings += [_at_home(draft, name, each) for each in inspection.warnings]
-            insecurities += [(insecure, _at_home(draft, name, each)) for insecure, each in inspection.insecurities]
+            insecurities += _add(inspection, ("protocols", name), draft, findings)
             findings.warnings += _strangers_to_tls(draft, name, inspection)
     return insecurities
+
+
+def _inspect_connectors(draft: Draft, findings: Findings) -> list[tuple[str, Problem]]:
+    """The same for the settings of connectors."""
+    return [
+        insecurity
+        for key, settings in draft.connectors.items()
+        for inspection in _inspections(draft, settings)
+        for insecurity in _add(inspection, key, draft, findings)
+    ]
+
+
+def _add(inspection: Inspection, key: KeyPath, draft: Draft, findings: Findings) -> list[tuple[str, Problem]]:
+    findings.problems += [_at_home(draft, key, each) for each in inspection.problems]
+    findings.warnings += [_at_home(draft, key, each) for each in inspection.warnings]
+    return [(insecure, _at_home(draft, key, each)) for insecure, each in inspection.insecurities]
 
 
 def _inspections(draft: Draft, settings: Section) -> Iterator[Inspection]:
@@ -129,8 +145,8 @@ def _certificates_in(file: Path) -> Sequence[x509.Certificate]:
         return ()
 
 
-def _at_home(draft: Draft, name: str, found: Problem) -> Problem:
-    return draft.tree.problem(("protocols", name, *found.key), found.what, found.remedy)
+def _at_home(draft: Draft, key: KeyPath, found: Problem) -> Problem:
+    return draft.tree.problem((*key, *found.key), found.what, found.remedy)
 
 
 def _with_permission(problem: Problem, insecure: str) -> Problem:
@@ -387,6 +403,8 @@ def _secret_references(draft: Draft) -> Iterator[tuple[KeyPath, SecretReference]
             yield from _references_in(section, (name,))
     for name, protocol in draft.protocols.items():
         yield from _references_in(protocol.settings, ("protocols", name))
+    for key, settings in draft.connectors.items():
+        yield from _references_in(settings, key)
 
 
 def _references_in(value: Any, key: KeyPath) -> Iterator[tuple[KeyPath, SecretReference]]:

@@ -10,10 +10,13 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from cspd.authentication.assembly import CONNECTOR_KIND
+from cspd.authentication.config import STATIC
 from cspd.authority.profiles import Profile, ProfileProblems, load_profiles
 from cspd.clock import Clock
 from cspd.config import checks
 from cspd.config.configuration import Configuration, EnabledProtocol
+from cspd.config.connectors import find_settings_model
 from cspd.config.files import Tree, read_files
 from cspd.config.inspection import UsesProfiles
 from cspd.config.model import RootConfig, ServerConfig
@@ -26,6 +29,7 @@ from cspd.config.values import Section
 from cspd.digital_ids.assembly import unknown_profiles
 from cspd.http.config import ListenerConfig
 from cspd.plugin import ProtocolDeclaration, ProtocolFactory
+from cspd.refusals import Refused
 
 SECRETS_FOLDER = "secrets"
 """Below the state folder."""
@@ -58,6 +62,7 @@ class _Loading:
         root, sections = self._sections(tree)
         declarations = find_declarations(self.plugins)
         protocols = dict(self._protocols(tree, declarations))
+        connectors = dict(self._connectors(tree, sections))
         profiles = self._profiles(tree, sections)
         digital_ids = sections.get("digital_ids")
         if digital_ids is not None and profiles:
@@ -78,6 +83,7 @@ class _Loading:
             listeners=sections["listeners"],
             declarations=declarations,
             protocols=protocols,
+            connectors=connectors,
             secrets=secrets,
             now=self.clock.now(),
         )
@@ -141,6 +147,21 @@ class _Loading:
             else:
                 if is_enabled:
                     yield name, EnabledProtocol(declaration=declaration, factory=factory, settings=settings)
+
+    def _connectors(self, tree: Tree, sections: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Section]]:
+        """What connectors of ``[authentication.NAME]`` need to know, by its key."""
+        for name, section in sections.get("authentication", {}).items():
+            if section.kind == STATIC:
+                continue
+            key: KeyPath = ("authentication", name)
+            try:
+                model = find_settings_model(CONNECTOR_KIND, section.kind, self.plugins)
+                if model is not None:
+                    yield (*key, "settings"), model.model_validate(dict(section.settings))
+            except Refused as error:
+                self.problems.append(tree.problem((*key, "kind"), str(error)))
+            except ValidationError as error:
+                self.problems += self._said(error, model, (*key, "settings"), tree)
 
     def _profiles_of_protocols(
         self, tree: Tree, protocols: Mapping[str, EnabledProtocol], profiles: Mapping[str, Profile]

@@ -62,7 +62,16 @@ def problems_of(
 
     A value is never repeated: it may be a secret that somebody wrote where a reference to one belongs.
     """
-    return [_problem(detail, model, at=at, locate=locate) for detail in error.errors(include_url=False)]
+    details = error.errors(include_url=False)
+    return [_problem(each, model, at=at, locate=locate) for each in details if not _is_echo(each, details)]
+
+
+def _is_echo(detail: ErrorDetails, all_details: Sequence[ErrorDetails]) -> bool:
+    """Whether a list is too short only because pydantic does not count items that have problems of their own."""
+    place = detail["loc"]
+    return detail["type"] == "too_short" and any(
+        len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in all_details
+    )
 
 
 def _problem(

@@ -73,9 +73,11 @@ def read_username_token(security: etree._Element | None) -> UsernameToken | None
     token = None if security is None else security.find(f"{{{WSSE}}}UsernameToken")
     if token is None:
         return None
-    user, password = token.find(f"{{{WSSE}}}Username"), token.find(f"{{{WSSE}}}Password")
-    if user is None or password is None or len(user) or len(password):
-        raise Malformed("a UsernameToken has Username and Password")
+    users, passwords = token.findall(f"{{{WSSE}}}Username"), token.findall(f"{{{WSSE}}}Password")
+    # Of two, whoever looks at the message before or after us may take the other.
+    if len(users) != 1 or len(passwords) != 1 or len(users[0]) or len(passwords[0]):
+        raise Malformed("a UsernameToken has one Username and one Password")
+    user, password = users[0], passwords[0]
     if password.get("Type", _PASSWORD_TEXT) != _PASSWORD_TEXT:
         raise Malformed("the Password of a UsernameToken is PasswordText")
     return UsernameToken(user.text or "", password.text or "")

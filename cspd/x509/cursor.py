@@ -20,17 +20,18 @@ from cspd.x509 import tlv
 class Cursor:
     """A place among the elements of one container; every method raises :class:`cspd.x509.tlv.DERError`."""
 
-    __slots__ = ("_data", "_end", "_position")
+    __slots__ = ("_data", "_end", "_is_well_formed", "_position")
 
-    def __init__(self, data: bytes, position: int, end: int) -> None:
+    def __init__(self, data: bytes, position: int, end: int, is_well_formed: bool = False) -> None:
         self._data = data
         self._position = position
         self._end = end
+        self._is_well_formed = is_well_formed
 
     @classmethod
-    def over(cls, data: bytes) -> Self:
-        """Before the first element of ``data``."""
-        return cls(data, 0, len(data))
+    def over(cls, data: bytes, *, is_well_formed: bool = False) -> Self:
+        """Before the first element of ``data``; ``is_well_formed`` says that all of it was walked through before."""
+        return cls(data, 0, len(data), is_well_formed)
 
     @property
     def is_at_end(self) -> bool:
@@ -45,7 +46,7 @@ class Cursor:
         """Step over the next element, which must have this identifier; returns a cursor inside of it."""
         start, stop = tlv.read(self._data, self._position, self._end, identifier)
         self._position = stop
-        return type(self)(self._data, start, stop)
+        return type(self)(self._data, start, stop, self._is_well_formed)
 
     def enter_optional(self, identifier: int) -> Self | None:
         """As :meth:`enter` if the next element has this identifier; None, and no step, if not."""
@@ -55,7 +56,8 @@ class Cursor:
         """Step over the next element; returns all of it, which is well-formed to its leaves."""
         before = self._position
         _, _, self._position = tlv.read_any(self._data, before, self._end)
-        tlv.check_well_formed(self._data, before, self._position)
+        if not self._is_well_formed:
+            tlv.check_well_formed(self._data, before, self._position)
         return self._data[before : self._position]
 
     def contents(self, identifier: int) -> bytes:

@@ -16,6 +16,9 @@ MIN_EXPONENT = 65537
 MAX_EXPONENT = 1 << 256
 """FIPS 186-5, A.1.1: 2^16 < e < 2^256."""
 _FERMAT_ROUNDS = 100  # as boulder: finds primes that share their upper half or so
+_SQUARE_ENDINGS_MODULUS = 16 * 9 * 5 * 7 * 11
+_SQUARE_ENDINGS = frozenset(number**2 % _SQUARE_ENDINGS_MODULUS for number in range(_SQUARE_ENDINGS_MODULUS // 2 + 1))
+"""How squares end, written to that base: one in fifty numbers does."""
 
 _CURVES = {"secp256r1": "ec-p256", "secp384r1": "ec-p384", "secp521r1": "ec-p521"}
 _OTHER_TYPES: tuple[tuple[type, str], ...] = (
@@ -88,15 +91,14 @@ def has_roca_fingerprint(modulus: int) -> bool:
 
 def has_close_primes(modulus: int) -> bool:
     """Whether Fermat's method factors the modulus within a few steps."""
-    a = isqrt(modulus)
-    if a * a < modulus:
-        a += 1
-    square = a * a - modulus
-    for _ in range(_FERMAT_ROUNDS):
-        if square & 15 in (0, 1, 4, 9) and isqrt(square) ** 2 == square:  # squares end so, modulo 16
-            return True
-        square += 2 * a + 1
-        a += 1
+    first = isqrt(modulus - 1) + 1  # the root, rounded up
+    # Each step looks for a square. Few numbers end as squares do, and how they end is told by small numbers.
+    remainder, root = modulus % _SQUARE_ENDINGS_MODULUS, first % _SQUARE_ENDINGS_MODULUS
+    for step in range(_FERMAT_ROUNDS):
+        if ((root + step) ** 2 - remainder) % _SQUARE_ENDINGS_MODULUS in _SQUARE_ENDINGS:
+            square = (first + step) ** 2 - modulus
+            if isqrt(square) ** 2 == square:
+                return True
     return False
 
 

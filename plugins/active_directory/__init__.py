@@ -20,10 +20,12 @@ accounts_and_templates = ConnectorDeclaration(
     name="active-directory",
     summary="the accounts, groups and certificate templates of Active Directory",
     factory="plugins.active_directory.assembly:build_directory",
+    configuration="plugins.active_directory.config:ActiveDirectorySettings",
 )
 passwords = ConnectorDeclaration(
     kind="password-check",
     name="active-directory",
     summary="the passwords of the accounts in Active Directory",
     factory="plugins.active_directory.assembly:build_password_check",
+    configuration="plugins.active_directory.config:ActiveDirectorySettings",
 )

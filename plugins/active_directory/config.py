@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
+from cspd.config.inspection import Inspection
+from cspd.config.problems import Problem
 from cspd.config.values import PositiveDuration, SecretReference, Section
 from cspd.directory.account_names import parse_domain
+from cspd.refusals import Refused
+from plugins.active_directory.trust import read_trusted
 
 _LDAP, _LDAPS, _GC, _GCS = 389, 636, 3268, 3269
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -130,3 +136,25 @@ class ActiveDirectorySettings(Section):
         if len(set(names)) != len(names):
             raise ValueError("each domain stands once in domains")
         return self
+
+    def inspect_secrets(self, folder: Path, now: datetime, secret: Callable[[SecretReference], bytes]) -> Inspection:
+        """See :class:`cspd.config.inspection.InspectedWithSecrets`: the files of each domain."""
+        problems = []
+        for index, domain in enumerate(self.domains):
+            if domain.ca_file is not None:
+                try:
+                    password = None if domain.ca_password is None else secret(domain.ca_password)
+                    read_trusted(folder / domain.ca_file, password)
+                except Refused as error:
+                    remedy = "Name the issuers of the domain controllers' certificates"
+                    problems.append(Problem(what=str(error), remedy=remedy, key=("domains", index, "ca_file")))
+                except ValueError:
+                    pass  # the secret is missing, which is told already
+            if domain.kerberos is not None and not (keytab := folder / domain.kerberos.keytab).is_file():
+                key = ("domains", index, "kerberos", "keytab")
+                problems.append(Problem(what=f"{keytab} is no file", remedy="Name a keytab", key=key))
+        if self.kerberos_configuration is not None and not (file := folder / self.kerberos_configuration).is_file():
+            problems.append(
+                Problem(what=f"{file} is no file", remedy="Name a krb5.conf", key=("kerberos_configuration",))
+            )
+        return Inspection(problems=problems)

@@ -21,8 +21,10 @@ def read_trusted(file: Path, password: bytes | None) -> str:
     """
     try:
         content = file.read_bytes()
-    except (OSError, ValueError) as error:
-        raise Unavailable(f"{file} cannot be read: {error}") from error
+    except OSError as error:
+        raise Unavailable(f"{file} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise Unavailable(f"{file} is no name of a file") from error
     if len(content) > MAX_FILE:
         raise Malformed(f"{file} is larger than {MAX_FILE} bytes")
     try:

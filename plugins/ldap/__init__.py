@@ -11,4 +11,5 @@ ldap = ConnectorDeclaration(
     name="ldap",
     summary="a directory that is asked by LDAP whether a password is right",
     factory="plugins.ldap.check:build",
+    configuration="plugins.ldap.config:LDAPConfig",
 )

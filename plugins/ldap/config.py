@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
+from cryptography import x509
 from pydantic import AfterValidator, Field, model_validator
 
+from cspd.config.inspection import Inspection
+from cspd.config.problems import Problem
 from cspd.config.values import Duration, SecretReference, Section
 
 _URL = re.compile(r"ldaps?://(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?")
@@ -55,3 +59,20 @@ class LDAPConfig(Section):
         if (self.bind_dn is None) != (self.bind_password is None):
             raise ValueError("bind_dn and bind_password together")
         return self
+
+    def inspect(self, folder: Path, now: datetime) -> Inspection:
+        """See :class:`cspd.config.inspection.Inspected`."""
+        if self.ca_file is None:
+            return Inspection()
+        file = folder / self.ca_file
+        try:
+            x509.load_pem_x509_certificates(file.read_bytes())
+        except OSError as error:
+            what = f"{file} cannot be read: {error.strerror}"
+        except ValueError:
+            what = f"{file} is not PEM of certificates"
+        else:
+            return Inspection()
+        return Inspection(
+            problems=[Problem(what=what, remedy="Name the issuers of the servers' certificates", key=("ca_file",))]
+        )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, Executable, Row, and_, bindparam, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cspd.refusals import Conflict
@@ -24,17 +24,21 @@ _BATCH = 1000
 # Built once: building a statement anew costs more than running it.
 _IS_IT = and_(table.c.endpoint == bindparam("of_endpoint"), table.c.transaction_id == bindparam("of_id"))
 _FIND = select(table).where(_IS_IT, table.c.expires_at > bindparam("now"))
-_MAKE_ROOM = delete(table).where(
-    _IS_IT,
-    or_(
-        table.c.expires_at <= bindparam("now"),
-        and_(table.c.authority_id == bindparam("over_authority_id"), table.c.serial == bindparam("over_serial")),
-    ),
+_IN_ITS_PLACE = or_(
+    table.c.expires_at <= bindparam("now"),
+    and_(table.c.authority_id == bindparam("over_authority_id"), table.c.serial == bindparam("over_serial")),
 )
-_INSERTIONS = {
-    name: dialect.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
-    for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite))
-}
+_KEY = tuple(table.primary_key.columns.keys())
+
+
+def _insertion(insertion: postgresql.Insert | sqlite.Insert) -> Executable:
+    """Puts a row where there is none, or in the place of one that is over, and changes nothing otherwise."""
+    others = {column.name: insertion.excluded[column.name] for column in table.columns if column.name not in _KEY}
+    upsert = insertion.on_conflict_do_update(index_elements=_KEY, set_=others, where=_IN_ITS_PLACE)
+    return upsert.execution_options(preserve_rowcount=True)
+
+
+_INSERTIONS = {"postgresql": _insertion(postgresql.insert(table)), "sqlite": _insertion(sqlite.insert(table))}
 _NOTE_CERTIFICATE = (
     update(table)
     .where(_IS_IT, table.c.serial.is_(None))
@@ -60,8 +64,7 @@ def add(connection: Connection, begun: Transaction, *, over: tuple[str, int] | N
     """
     over_authority_id, over_serial = over or (None, None)
     room = {"now": begun.created_at, "over_authority_id": over_authority_id, "over_serial": over_serial}
-    connection.execute(_MAKE_ROOM, {**_key(begun.endpoint, begun.transaction_id), **room})
-    if connection.execute(_INSERTIONS[connection.dialect.name], _columns(begun)).rowcount != 1:
+    if connection.execute(_INSERTIONS[connection.dialect.name], {**_columns(begun), **room}).rowcount != 1:
         raise Conflict("the transactionID is in use", code=TAKEN)
 
 

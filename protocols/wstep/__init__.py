@@ -15,4 +15,15 @@
 
 What a certificate says is decided without a socket and without a directory: the account and the template are values of
 :mod:`cspd.directory.values`. :mod:`.decisions` asks the directory for them.
+
+Beside it clients are told which templates they may enroll by, and where ([MS-XCEP])::
+
+    POST, SOAP 1.2                     :mod:`.policy_endpoint`
+    who asks                           :mod:`.authentication`, :mod:`.policy_certificates`
+    what is asked, and the answer      :mod:`.policy_messages`, :mod:`.policy_codec`
+    what a client may have             :mod:`.policy_offers` by a directory, :mod:`.policy_conf` by conf
+    a template as a policy             :mod:`.policy_templates`, :mod:`.policy_oids`
+    whether that is new                :mod:`.policy_changes`
+
+And an administrator is told what a directory has to know: :mod:`.ad_objects`, :mod:`.ad_operations`.
 """

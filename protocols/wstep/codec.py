@@ -111,6 +111,8 @@ def _text(request: etree._Element, tag: str) -> str | None:
         raise Malformed(f"{etree.QName(tag).localname} stands there twice")
     if not found or found[0].get(_XSI_NIL, "false").strip() in ("true", "1"):
         return None
+    if len(found[0]):
+        raise Malformed(f"{etree.QName(tag).localname} has elements in it")
     return (found[0].text or "").strip() or None
 
 

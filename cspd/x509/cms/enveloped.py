@@ -167,7 +167,7 @@ def _encrypted_content(info: Cursor) -> bytes:
 
 
 def _key_transport(recipient_der: bytes) -> KeyTransportRecipient:
-    cursor = Cursor.over(recipient_der).enter(tlv.SEQUENCE)
+    cursor = Cursor.over(recipient_der, is_well_formed=True).enter(tlv.SEQUENCE)
     cursor.integer()  # version
     issuer_der = serial_number = identifier = None
     if cursor.peek() == _CONTEXT_0:
@@ -187,7 +187,7 @@ def _key_transport(recipient_der: bytes) -> KeyTransportRecipient:
 
 
 def _password(recipient_der: bytes) -> PasswordRecipient:
-    cursor = Cursor.over(recipient_der).enter(_PASSWORD)
+    cursor = Cursor.over(recipient_der, is_well_formed=True).enter(_PASSWORD)
     cursor.integer()  # version
     derivation = None
     if cursor.peek() == _CONTEXT_0_IN_PIECES:

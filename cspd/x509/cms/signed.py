@@ -75,7 +75,7 @@ def read_signed_data(data: bytes, *, limit: int = DEFAULT_LIMIT) -> SignedData:
 
 def open_content_info(data: bytes, *, limit: int) -> tuple[str, Cursor]:
     """The type of a ContentInfo, BER or DER, and a cursor before its content; raises :class:`DERError`."""
-    info = Cursor.over(to_der(data, limit=limit)).enter(tlv.SEQUENCE)
+    info = Cursor.over(to_der(data, limit=limit), is_well_formed=True).enter(tlv.SEQUENCE)
     content_type = info.object_identifier()
     content = info.enter(_CONTEXT_0)
     info.finish()

@@ -95,3 +95,64 @@ def test_what_only_opens_with_a_secret_is_inspected_with_it(tmp_path: Path, monk
     with pytest.raises(ConfigurationRefused) as refused:
         load_configuration(file, environment={}, clock=FrozenClock())
     assert str(refused.value) == f"{file}:25: protocols.ocsp.key: opened: True."
+
+
+DIRECTORY = """
+[authentication.windows]
+kind = "active-directory"
+
+[[authentication.windows.settings.domains]]
+name = "example.com"
+laps = true
+user = "svc-cspd@example.com"
+password = { store = "svc-cspd" }
+"""
+
+
+def report_on(tmp_path: Path, section: str) -> list[str]:
+    """What is said of an authentication section behind the sound configuration, without the file's name and number."""
+    file = install(tmp_path, SOUND + section)
+    with pytest.raises(ConfigurationRefused) as refused:
+        load_configuration(file, environment={}, clock=FrozenClock())
+    return [str(each).partition("authentication.windows.")[2] for each in refused.value.problems]
+
+
+@pytest.mark.requirement("R-PLAT-003")
+def test_settings_of_a_connector_are_checked_whether_or_not_a_protocol_uses_it(tmp_path: Path) -> None:
+    assert report_on(tmp_path, DIRECTORY) == [
+        'settings.domains[0].laps: is not a known key. Did you mean "ldaps".',
+    ]
+    (missing,) = report_on(tmp_path, DIRECTORY.replace("laps", "ldaps"))
+    assert missing.startswith('settings.domains[0].password: no secret "svc-cspd" in the secret store. Set it with')
+    (there_is,) = report_on(tmp_path, DIRECTORY.replace("active-directory", "active"))
+    assert there_is == 'kind: there is no password-check "active"; there is: active-directory, ldap.'
+
+
+@pytest.mark.requirement("R-PLAT-003")
+def test_files_of_connectors_are_looked_at(tmp_path: Path) -> None:
+    kerberos = DIRECTORY.replace('user = "svc-cspd@example.com"', 'ca_file = "ca.pem"').replace("laps = true", "")
+    kerberos = kerberos.replace(
+        'password = { store = "svc-cspd" }', 'kerberos = { principal = "a", keytab = "a.keytab" }'
+    )
+    kerberos += '[authentication.windows.settings]\nkerberos_configuration = "krb5.conf"\n'
+    (tmp_path / "ca.pem").write_text("nothing")
+    issuers = "Name the issuers of the domain controllers' certificates"
+    assert sorted(report_on(tmp_path, kerberos)) == [
+        f"settings.domains[0].ca_file: {tmp_path}/ca.pem is not PEM of certificates. {issuers}.",
+        f"settings.domains[0].kerberos.keytab: {tmp_path}/a.keytab is no file. Name a keytab.",
+        f"settings.kerberos_configuration: {tmp_path}/krb5.conf is no file. Name a krb5.conf.",
+    ]
+    ldap = """
+[authentication.windows]
+kind = "ldap"
+settings = { servers = ["ldaps://a.example"], user_dn = "uid={user}", ca_file = "FILE" }
+"""
+    issuers = "Name the issuers of the servers' certificates"
+    assert report_on(tmp_path, ldap.replace("FILE", "none.pem")) == [
+        f"settings.ca_file: {tmp_path}/none.pem cannot be read: No such file or directory. {issuers}."
+    ]
+    assert report_on(tmp_path, ldap.replace("FILE", "ca.pem")) == [
+        f"settings.ca_file: {tmp_path}/ca.pem is not PEM of certificates. {issuers}."
+    ]
+    file = install(tmp_path, SOUND + ldap.replace("FILE", "tls.pem"))
+    assert load_configuration(file, environment={}, clock=FrozenClock()).warnings == ()
