@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
@@ -43,7 +44,7 @@ from protocols.cmp.status import PKIFailureInfo, PKIStatus
 from tests.support.daemon import Daemon
 from tests.support.enveloped import Envelope, opened_key_package, private_key_of
 from tests.support.issuing import common_name
-from tests.support.processes import program, run
+from tests.support.processes import program, run, wait_until
 
 pytestmark = pytest.mark.interop
 
@@ -189,8 +190,17 @@ def test_a_key_generation_authority_signs_for_the_ca_where_conf_names_one(tmp_pa
         assert [each.dotted_string for each in usage] == ["1.3.6.1.5.5.7.3.32"]  # id-kp-cmKGA
         signer.verify_directly_issued_by(device.issuing)
         check_opened(device, signed_der, certificate, signer)
-        with urlopen(f"http://127.0.0.1:{device.daemon.http_port}/health/cmp-kga-demo~issuing") as healthy:
-            assert healthy.status == 200
+        health = f"http://127.0.0.1:{device.daemon.http_port}/health/cmp-kga-demo~issuing"
+        wait_until(lambda: answers(health), what="the page tells of what has just been made")
+
+
+def answers(url: str) -> bool:
+    """Whether it is 200 that comes."""
+    try:
+        with urlopen(url) as answer:
+            return bool(answer.status == 200)
+    except HTTPError:
+        return False
 
 
 @pytest.mark.parametrize(
