@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from cryptography import x509
 from pydantic import BaseModel
 from sqlalchemy import make_url
 
+from cspd.authentication.config import AuthenticationName
 from cspd.config.configuration import EnabledProtocol
 from cspd.config.files import Tree
 from cspd.config.inspection import Inspected, InspectedWithSecrets, Inspection
@@ -421,6 +422,30 @@ def _references_in(value: Any, key: KeyPath) -> Iterator[tuple[KeyPath, SecretRe
             yield from _references_in(item, (*key, index))
 
 
+def _unknown_users(draft: Draft) -> Iterator[Problem]:
+    """Protocols name the ``[authentication.NAME]`` that know their users."""
+    if (known := draft.sections.get("authentication")) is None:
+        return
+    for protocol, enabled in draft.protocols.items():
+        for key, name in _names_of_authentication(enabled.settings, ("protocols", protocol)):
+            if name not in known:
+                remedy = nearest_name(name, sorted(known)) if known else "Add it"
+                yield draft.tree.problem(key, f"there is no [authentication.{name}]", remedy)
+
+
+def _names_of_authentication(value: Any, key: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    if isinstance(value, BaseModel):
+        for name, info in type(value).model_fields.items():
+            below, inner = (*key, info.alias or name), getattr(value, name)
+            if AuthenticationName in get_args(info.annotation):
+                yield from (((*below, index), each) for index, each in enumerate(inner))
+            else:
+                yield from _names_of_authentication(inner, below)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _names_of_authentication(item, (*key, index))
+
+
 _PROBLEMS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     _protocols_of_listeners,
     _protocols_without_listener,
@@ -428,6 +453,7 @@ _PROBLEMS: tuple[Callable[[Draft], Iterator[Problem]], ...] = (
     _tls_files,
     _outbound_trust,
     _secrets,
+    _unknown_users,
     _state_folder,
     _user_and_group,
     _admin_socket,

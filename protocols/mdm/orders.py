@@ -79,7 +79,7 @@ class Orders:
         path = f"/scep/{quote(caller.tenant)}/{quote(digital_id.name)}/mdm"
         return ChallengeCreated(
             challenge=new.secret,
-            expires_at=new.challenge.expires_at,
+            expires_at=new.challenge.expires_at.replace(microsecond=0),
             lifetime_seconds=int(self._digital_ids.challenges.lifetime.total_seconds()),
             scep_url=f"{self._public.http}{path}",
             scep_https_url=f"{self._public.https}{path}",

@@ -16,13 +16,14 @@ STATIC_PASSWORD = "a static <Passw0rd> & more"
 ALIAS = f"/{CA}_CES_UsernamePassword/service.svc/CES"
 
 
-def static_daemon(tmp_path: Path, **more: Any) -> Daemon:
-    """A daemon that knows ``alice`` and ``bob@example.com`` by its configuration."""
+def static_daemon(tmp_path: Path, more: Mapping[str, Any] | None = None) -> Daemon:
+    """A daemon that knows ``alice`` and ``bob@example.com`` by its configuration, of which ``more`` is changed."""
     users = [{"name": name, "password": {"env": "STATIC_PASSWORD"}} for name in ("alice", "bob@example.com")]
     service = {"ca": CA, "templates": {"Mapped": "wstep-key-encipherment"}}
     changes = {
         "authentication.windows.users": users,
-        "protocols.wstep": {"users": ["windows"], "services": [service], **more},
+        "protocols.wstep": {"users": ["windows"], "services": [service]},
+        **(more or {}),
     }
     return _daemon(tmp_path, changes, {"STATIC_PASSWORD": STATIC_PASSWORD})
 
@@ -38,7 +39,7 @@ def directory_daemon(
 ) -> Daemon:
     """A daemon that asks a Samba domain; ``keytab`` None: without Kerberos."""
     listed = {"ca": CA, "enrollment_services": ["CSPD WSTEP"], **(service or {})}
-    wstep: dict[str, Any] = {"users": ["windows"], "services": [listed]}
+    wstep: dict[str, Any] = {"users": ["windows"], "services": [listed], "policy": {}}
     if keytab is not None:
         wstep["kerberos"] = {
             "keytab": str(samba.keytab(keytab)),

@@ -73,9 +73,11 @@ def test_digital_ids_are_listed_with_their_variables(world: World) -> None:
 @pytest.mark.requirement("R-CEG-092")
 @pytest.mark.requirement("R-CEGI-076")
 def test_a_challenge_comes_with_all_that_a_device_needs(world: World) -> None:
+    began = world.house.clock.now()
+    world.house.clock.advance(timedelta(milliseconds=400))
     status, value = world.json("CreateChallenge", ORDER)
     assert status == 200
-    assert datetime.fromisoformat(value["expiresAt"]) == world.house.clock.now() + timedelta(seconds=60)
+    assert datetime.fromisoformat(value["expiresAt"]) == began + timedelta(seconds=60), "whole seconds, none too many"
     assert value["lifetimeSeconds"] == 60
     assert value["scepUrl"] == "http://pki.example/scep/demo/My%20Phones/mdm"
     assert value["scepHttpsUrl"] == "https://pki.example/scep/demo/My%20Phones/mdm"

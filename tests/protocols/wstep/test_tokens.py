@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from cspd.authority.certificates import Certificates
 from cspd.authority.values import CAReference, EnrollmentRequest, Requester, RevocationReason, RevocationRequest
 from cspd.directory.values import NameFlag
 from cspd.refusals import BadProofOfPossession, Malformed, Rejected
@@ -17,6 +18,8 @@ from cspd.x509 import tlv
 from cspd.x509.cmc.messages import RegInfo, UnknownControl
 from cspd.x509.names import parse_name
 from protocols.wstep import microsoft
+from protocols.wstep.messages import Caller
+from protocols.wstep.renewal import Renewals
 from protocols.wstep.tokens import ARCHIVED_KEY, RENEWAL_CERTIFICATE, read_token
 from tests.protocols.wstep.accounts import ALICE, key_usage, template
 from tests.protocols.wstep.cms_client import SigningCertificate, cmc, cms, pkcs7, self_signed
@@ -245,3 +248,13 @@ def test_a_certificate_of_another_protocol_is_not_renewed(world: World) -> None:
     )
     old = SigningCertificate(world.key, result_of(enrolled).certificate_der)
     assert "another account" in (world.issue(pkcs7(renewal(world, old), old)).fault[2] or "")
+
+
+def test_a_certificate_of_another_ca_is_not_renewed(world: World) -> None:
+    certificate = world.issue().certificate
+    renewals = Renewals(clock=world.house.clock, certificates=Certificates(world.house.database))
+    other = replace(world.authority(), id="f" * 32)
+    caller = Caller(who=ALICE, directory=world.directory)
+    assert result_of(renewals.names_of(certificate, world.authority(), caller)).subject == certificate.subject
+    with pytest.raises(Rejected, match="of another CA"):
+        result_of(renewals.names_of(certificate, other, caller))

@@ -156,3 +156,21 @@ settings = { servers = ["ldaps://a.example"], user_dn = "uid={user}", ca_file = 
     ]
     file = install(tmp_path, SOUND + ldap.replace("FILE", "tls.pem"))
     assert load_configuration(file, environment={}, clock=FrozenClock()).warnings == ()
+
+
+@pytest.mark.requirement("R-PLAT-003")
+def test_users_have_to_be_of_an_authentication_that_there_is(tmp_path: Path) -> None:
+    mdm = SOUND.replace('["acme"]', '["acme", "mdm"]') + '[protocols.mdm]\nusers = ["products"]\n'
+    static = """
+[authentication.product]
+users = [{ name = "jamf", password = { store = "software-master-key" } }]
+"""
+    for text, remedy in ((mdm, "Add it"), (mdm + static, 'Did you mean "product"')):
+        file = install(tmp_path, text)
+        with pytest.raises(ConfigurationRefused) as refused:
+            load_configuration(file, environment={}, clock=FrozenClock())
+        assert str(refused.value) == (
+            f"{file}:29: protocols.mdm.users[0]: there is no [authentication.products]. {remedy}."
+        )
+    sound = (mdm + static).replace('"products"', '"product"')
+    assert "mdm" in load_configuration(install(tmp_path, sound), environment={}, clock=FrozenClock()).protocols
