@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from cspd.config.values import SecretReference
-from cspd.directory.values import Account, CertificateTemplate, EnrollmentService, Group, Principal
+from cspd.directory.values import (
+    Account,
+    CertificateTemplate,
+    EnrollmentService,
+    Group,
+    Principal,
+    TrustedAuthorities,
+)
 
 CONNECTOR_KIND = "directory"
 
@@ -45,6 +52,10 @@ class Directory(Protocol):
 
     async def enrollment_services(self, *, domain: str) -> Sequence[EnrollmentService]:
         """All enrollment services in the forest of a domain, in the order of their names."""
+        ...
+
+    async def trusted_authorities(self, *, domain: str) -> TrustedAuthorities:
+        """The CAs that members of the forest of a domain trust; read when asked."""
         ...
 
     async def security_group(self, name: str) -> Group:

@@ -1,4 +1,4 @@
-"""What a directory knows, as values: accounts, groups, certificate templates, enrollment services."""
+"""What a directory knows, as values: accounts, groups, certificate templates, enrollment services, trusted CAs."""
 
 from __future__ import annotations
 
@@ -169,6 +169,18 @@ class EnrollmentService:
     """msPKI-Enrollment-Servers as stored."""
     ca_certificates_der: tuple[bytes, ...] = field(default=(), repr=False)
     security: SecurityDescriptor = field(default=SecurityDescriptor(()), repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedAuthorities:
+    """Certificates of CAs that members of a forest take from the directory, DER, in no order."""
+
+    logons: tuple[bytes, ...] | None = None
+    """NTAuthCertificates: CAs whose certificates are logons; None where there is no such entry."""
+    roots: tuple[bytes, ...] = ()
+    """Certification Authorities: trusted roots."""
+    chains: tuple[bytes, ...] = ()
+    """AIA: what chains are built from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

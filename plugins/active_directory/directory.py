@@ -10,7 +10,14 @@ from cspd.clock import Clock
 from cspd.directory.account_names import AccountName, AccountNameError, parse_account_name, parse_domain
 from cspd.directory.security_identifiers import SecurityIdentifierError
 from cspd.directory.threads import QuestionThreads
-from cspd.directory.values import Account, CertificateTemplate, EnrollmentService, Group, Principal
+from cspd.directory.values import (
+    Account,
+    CertificateTemplate,
+    EnrollmentService,
+    Group,
+    Principal,
+    TrustedAuthorities,
+)
 from cspd.refusals import NotFound, Unauthorized, Unavailable
 from plugins.active_directory import filters
 from plugins.active_directory.conversation import Entry, NotThisPassword, Scope, Search
@@ -103,6 +110,10 @@ class ActiveDirectory:
     async def enrollment_services(self, *, domain: str) -> Sequence[EnrollmentService]:
         """See :class:`cspd.directory.interfaces.Directory`."""
         return await (await self._known_place(domain)).forest.enrollment_services()
+
+    async def trusted_authorities(self, *, domain: str) -> TrustedAuthorities:
+        """See :class:`cspd.directory.interfaces.Directory`."""
+        return await (await self._known_place(domain)).forest.trusted_authorities()
 
     async def security_group(self, name: str) -> Group:
         """See :class:`cspd.directory.interfaces.Directory`."""

@@ -29,6 +29,7 @@ from cspd.directory.values import (
     Group,
     NameFlag,
     PrivateKeyFlag,
+    TrustedAuthorities,
 )
 from cspd.x509.object_identifiers import is_dotted
 from plugins.active_directory.conversation import Entry
@@ -76,6 +77,7 @@ TEMPLATE_ATTRIBUTES = (
     "revision",
 )
 SERVICE_ATTRIBUTES = ("cACertificate", "certificateTemplates", "cn", "dNSHostName", "msPKI-Enrollment-Servers")
+AUTHORITY_ATTRIBUTES = ("cACertificate",)
 
 MAX_VALUES = 4096
 """Of one attribute: an account may be in a thousand groups."""
@@ -84,6 +86,8 @@ _MACHINE = 805306369  # SAM_MACHINE_ACCOUNT
 _DISABLED, _LOCKED, _PASSWORD_EXPIRED = 0x0002, 0x0010, 0x0080_0000
 _32_BITS = 0xFFFF_FFFF
 _FILETIME_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
+# What stands in a list that must have a value, and has none.
+_NO_CERTIFICATE = (b"", b"\0")
 _NEVER = (0, (1 << 63) - 1)
 # pKIKeyUsage holds the octets of the BIT STRING ([MS-CRTD] 2.5): the first bit is digitalSignature.
 _KEY_USAGE_BITS = tuple(zip((0x80, 0x40, 0x20, 0x10, 0x08, 0x04, 0x02), KeyUsageBit, strict=True))
@@ -244,6 +248,28 @@ def read_enrollment_service(entry: Entry) -> EnrollmentService:
         enrollment_servers=reader.texts("msPKI-Enrollment-Servers"),
         ca_certificates_der=reader.octets("cACertificate"),
         security=reader.security(),
+    )
+
+
+def read_trusted_authorities(entries: Sequence[Entry], *, container: str) -> TrustedAuthorities:
+    """Entries with :data:`AUTHORITY_ATTRIBUTES` below a container, told apart by where they stand.
+
+    ``container`` is the DN of Public Key Services. Raises :class:`EntryError`.
+    """
+    logons: list[bytes] | None = None
+    held: dict[str, list[bytes]] = {"certification authorities": [], "aia": []}
+    for entry in entries:
+        certificates = [each for each in _Reader(entry).octets("cACertificate") if each not in _NO_CERTIFICATE]
+        dn = entry.dn.lower()
+        if dn == f"cn=ntauthcertificates,{container.lower()}":
+            logons = certificates
+        for name, found in held.items():
+            if dn.endswith(f",cn={name},{container.lower()}"):
+                found += certificates
+    return TrustedAuthorities(
+        logons=None if logons is None else tuple(logons),
+        roots=tuple(held["certification authorities"]),
+        chains=tuple(held["aia"]),
     )
 
 

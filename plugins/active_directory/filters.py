@@ -16,6 +16,7 @@ ACCOUNT = f"(&{_ACCOUNTS})"
 CROSS_REFERENCES = "(|(objectClass=crossRef)(objectClass=crossRefContainer))"
 TEMPLATES = "(objectClass=pKICertificateTemplate)"
 ENROLLMENT_SERVICES = "(objectClass=pKIEnrollmentService)"
+CERTIFICATION_AUTHORITIES = "(objectClass=certificationAuthority)"
 
 
 def value(text: str) -> str:

@@ -10,18 +10,20 @@ from urllib.parse import unquote, urlsplit
 from twisted.logger import Logger
 
 from cspd.directory.threads import Threads
-from cspd.directory.values import CertificateTemplate, EnrollmentService
+from cspd.directory.values import CertificateTemplate, EnrollmentService, TrustedAuthorities
 from cspd.refusals import Unavailable
 from plugins.active_directory import filters
 from plugins.active_directory.config import DomainSettings
 from plugins.active_directory.connections import Connections
 from plugins.active_directory.conversation import Controller, Entry, NotThisPassword, Scope, Search, Simple
 from plugins.active_directory.entries import (
+    AUTHORITY_ATTRIBUTES,
     SERVICE_ATTRIBUTES,
     TEMPLATE_ATTRIBUTES,
     EntryError,
     read_enrollment_service,
     read_template,
+    read_trusted_authorities,
 )
 from plugins.active_directory.kept import Kept
 from plugins.active_directory.locator import Locator
@@ -130,6 +132,23 @@ class Forest:
     async def enrollment_services(self) -> Sequence[EnrollmentService]:
         """Its enrollment services by name; raises Unavailable."""
         return await self._services.get()
+
+    async def trusted_authorities(self) -> TrustedAuthorities:
+        """The CAs that its members trust, read now; raises Unavailable."""
+        container = f"{_PUBLIC_KEY_SERVICES},{(await self.layout()).configuration}"
+        search = Search(
+            base=container,
+            filter=filters.CERTIFICATION_AUTHORITIES,
+            attributes=AUTHORITY_ATTRIBUTES,
+            limit=MAX_OBJECTS,
+        )
+        entries = await self.search(self.name, search)
+        if len(entries) > MAX_OBJECTS:
+            raise Unavailable("the directory has too many entries", detail=f"{container}: more than {MAX_OBJECTS}")
+        try:
+            return read_trusted_authorities(entries, container=container)
+        except EntryError as error:
+            raise Unavailable("the directory's answer cannot be read", detail=str(error)) from error
 
     def close(self) -> None:
         """End the connections that wait for a question."""

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 
 from cspd.authentication.interfaces import NOT_PROVED
 from cspd.authentication.values import Identity
-from cspd.directory.values import Account, CertificateTemplate, EnrollmentService, Group, Principal
+from cspd.directory.values import (
+    Account,
+    CertificateTemplate,
+    EnrollmentService,
+    Group,
+    Principal,
+    TrustedAuthorities,
+)
 from cspd.refusals import NotFound, Refused, Unauthorized
 from tests.protocols.wstep.accounts import ALICE, MACHINE, MACHINE_TEMPLATE, SERVICE, template
 
@@ -54,6 +61,9 @@ class MemoryDirectory:
     async def enrollment_services(self, *, domain: str) -> Sequence[EnrollmentService]:
         self._ask()
         return tuple(self.services)
+
+    async def trusted_authorities(self, *, domain: str) -> TrustedAuthorities:
+        return TrustedAuthorities()
 
     async def security_group(self, name: str) -> Group:
         raise NotFound("no such group")

@@ -126,6 +126,8 @@ def _is_found(entry: Entry, search: Search) -> bool:
         return "mspki-cert-template-oid" in entry.attributes
     if search.filter == filters.ENROLLMENT_SERVICES:
         return "certificatetemplates" in entry.attributes
+    if search.filter == filters.CERTIFICATION_AUTHORITIES:
+        return "cacertificate" in entry.attributes and "certificatetemplates" not in entry.attributes
     name = _value(entry, "samaccountname")
     wanted = [filters.account_by_name(name), filters.security_group(name)]
     wanted.append(filters.account_by_principal_name(_value(entry, "userprincipalname")))

@@ -12,7 +12,7 @@ from cspd.authentication.interfaces import Stoppable
 from cspd.authentication.values import Identity
 from cspd.directory.interfaces import HasDirectory
 from cspd.directory.security_identifiers import encode_sid
-from cspd.directory.values import Principal
+from cspd.directory.values import Principal, TrustedAuthorities
 from cspd.refusals import NotFound, Unauthorized, Unavailable
 from plugins.active_directory.check import DirectoryPasswords
 from plugins.active_directory.conversation import Entry, Scope, Search, Simple
@@ -290,6 +290,24 @@ def test_a_referral_to_a_domain_goes_to_its_domain_controllers_with_the_base_tha
     result_of(asked.search("example.com", FOREIGN))
     host, search = world.asked[-1]
     assert (host, search.base) == ("dc.child.example.com:389", "CN=A B,DC=child,DC=example,DC=com")
+
+
+def test_authorities_are_told_apart_by_where_they_stand(world: World) -> None:
+    container = "CN=Public Key Services,CN=Services,CN=Configuration,DC=example,DC=com"
+    windows = directory(forest(world))
+    assert result_of(windows.trusted_authorities(domain="EXAMPLE")) == TrustedAuthorities()
+    for name, values in (
+        (f"CN=A,CN=Certification Authorities,{container}", [b"root", b"another"]),
+        (f"CN=B,CN=certification authorities,{container}", [b"third"]),
+        (f"CN=A,CN=AIA,{container}", [b"issuing"]),
+        (f"CN=NTAuthCertificates,{container}", [b"\0", b"logon"]),
+        (f"CN=C,CN=KRA,{container}", [b"none of these"]),
+    ):
+        world.entries["dc1.example.com"].append(Entry(name, texts(cACertificate=list(values))))
+    found = result_of(windows.trusted_authorities(domain="EXAMPLE"))
+    assert found == TrustedAuthorities(logons=(b"logon",), roots=(b"root", b"another", b"third"), chains=(b"issuing",))
+    with pytest.raises(NotFound):
+        result_of(windows.trusted_authorities(domain="NOWHERE"))
 
 
 def test_groups(world: World) -> None:
