@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from cspd.directory.security_identifiers import SecurityIdentifierError, read_sid
+from cspd.directory.security_identifiers import AUTHENTICATED_USERS, SecurityIdentifierError, encode_sid, read_sid
 
 ENROLL: Final = UUID("0e10c968-78fb-11d2-90d4-00c04f79dc55")
 """The extended right Certificate-Enrollment ([MS-CRTD] 2.5.1)."""
@@ -28,6 +28,10 @@ _ENTRY_HEAD = struct.Struct("<BBHI")
 _SELF_RELATIVE, _DACL_PRESENT = 0x8000, 0x0004
 _CONTROL_ACCESS = 0x0100  # ADS_RIGHT_DS_CONTROL_ACCESS
 _GENERIC_ALL = 0x1000_0000
+_FULL_CONTROL = 0x000F_01FF
+_READ_OBJECT = 0x0002_0094  # RP, LC, LO and RC of [MS-ADTS] 5.1.3.2
+_SYSTEM, _ADMINISTRATORS = "S-1-5-18", "S-1-5-32-544"
+_REVISION_WITH_OBJECTS = 4
 _INHERIT_ONLY = 0x08
 _OBJECT_TYPE_PRESENT, _INHERITED_OBJECT_TYPE_PRESENT = 0x1, 0x2
 _ALLOWED, _DENIED, _ALLOWED_OBJECT, _DENIED_OBJECT = 0x00, 0x01, 0x05, 0x06
@@ -90,6 +94,28 @@ def decode_security_descriptor(octets: bytes) -> SecurityDescriptor:
         return SecurityDescriptor(tuple(_entries(octets, dacl)))
     except (struct.error, SecurityIdentifierError) as error:
         raise SecurityDescriptorError(f"a security descriptor is damaged: {error}") from error
+
+
+def encode_enrollers(sid: str) -> bytes:
+    """The self-relative security descriptor of a template or service by which one group enrolls, also automatically.
+
+    Authenticated users read it, administrators and the system may do everything; owner and group are left to the domain
+    controller. Raises SecurityIdentifierError.
+    """
+    entries = [
+        *(_encode_entry(_ALLOWED, _FULL_CONTROL, each) for each in (_SYSTEM, _ADMINISTRATORS)),
+        _encode_entry(_ALLOWED, _READ_OBJECT, AUTHENTICATED_USERS),
+        *(_encode_entry(_ALLOWED_OBJECT, _CONTROL_ACCESS, sid, right) for right in (ENROLL, AUTO_ENROLL)),
+    ]
+    body = b"".join(entries)
+    access = _LIST_HEAD.pack(_REVISION_WITH_OBJECTS, 0, _LIST_HEAD.size + len(body), len(entries), 0) + body
+    return _HEAD.pack(1, 0, _SELF_RELATIVE | _DACL_PRESENT, 0, 0, 0, _HEAD.size) + access
+
+
+def _encode_entry(kind: int, mask: int, sid: str, right: UUID | None = None) -> bytes:
+    about = b"" if right is None else _OBJECT_TYPE_PRESENT.to_bytes(4, "little") + right.bytes_le
+    body = about + encode_sid(sid)
+    return _ENTRY_HEAD.pack(kind, 0, _ENTRY_HEAD.size + len(body), mask) + body
 
 
 def _entries(octets: bytes, start: int) -> list[AccessControlEntry]:

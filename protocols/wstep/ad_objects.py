@@ -6,25 +6,30 @@ Below ``CN=Public Key Services,CN=Services,<configuration>``::
     CN=NTAuthCertificates                        CAs whose certificates are logons
     CN=<root>,CN=Certification Authorities       trusted roots
     CN=<name>,CN=AIA                             CA certificates for chains
+    CN=<template>,CN=Certificate Templates       what is enrolled, and CN=...,CN=OID with it
 
 Nothing here asks a directory or writes to one: the text is for ``ldifde`` or ``ldapmodify``, run by an administrator.
 """
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from cspd.directory.values import EnrollmentService
-from cspd.refusals import Conflict, Malformed
+from cspd.directory.security_descriptors import ENROLL, encode_enrollers
+from cspd.directory.security_identifiers import AUTHENTICATED_USERS, EVERYONE
+from cspd.directory.values import CertificateTemplate, EnrollmentService, Group, TrustedAuthorities
+from cspd.refusals import Conflict, Malformed, Rejected
 from cspd.x509.names import format_name
+from protocols.wstep import ldif
+from protocols.wstep.ad_templates import template_differences, template_records
 from protocols.wstep.enrollment_servers import EnrollmentServer, decode_enrollment_server, encode_enrollment_server
+from protocols.wstep.template_rules import check_template
 
 DEFAULT_TEMPLATE = "User"
 NEEDED_TEMPLATE = "WSTEPUser"
@@ -32,8 +37,6 @@ NEEDED_TEMPLATE = "WSTEPUser"
 
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,63}")
 _TEMPLATE_NAME = re.compile(r"[^\s\x00-\x1f\x7f]{1,64}")
-_SAFE = re.compile(r"[\x21-\x39\x3b\x3d-\x7e][\x20-\x7e]*")
-_LINE = 76
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,15 @@ class ServiceObjects:
     certificate: x509.Certificate
     chain: tuple[x509.Certificate, ...] = field(default=())
     """The issuers of ``certificate``, the root last; without any it is a root itself."""
+    new_templates: tuple[CertificateTemplate, ...] = ()
+    """Those that are made, by :func:`protocols.wstep.ad_templates.directory_template`."""
+    group: Group | None = None
+    """Who may enroll at the service and by the new templates; None: whom an administrator lets."""
+
+    @property
+    def root(self) -> x509.Certificate:
+        """The certificate at the end of the chain."""
+        return self.chain[-1] if self.chain else self.certificate
 
 
 def service_objects(
@@ -61,6 +73,8 @@ def service_objects(
     chain_der: Sequence[bytes] = (),
     templates: Sequence[str] = (DEFAULT_TEMPLATE,),
     existing: Sequence[EnrollmentService] = (),
+    new_templates: Sequence[CertificateTemplate] = (),
+    group: Group | None = None,
 ) -> ServiceObjects:
     """Check what an administrator wants to put into the directory.
 
@@ -71,7 +85,7 @@ def service_objects(
         raise Malformed("a service name begins with a letter or digit; then letters, digits, spaces, '-' and '_'")
     if any(service.name.lower() == name.lower() for service in existing):
         raise Conflict(f"the forest has an enrollment service {name!r}")
-    wanted = list(dict.fromkeys([*templates, NEEDED_TEMPLATE]))
+    wanted = list(dict.fromkeys([*templates, *(each.name for each in new_templates), NEEDED_TEMPLATE]))
     for template in wanted:
         if not _TEMPLATE_NAME.fullmatch(template):
             raise Malformed(f"{template[:64]!r} is not the name of a template: it has no spaces")
@@ -83,6 +97,8 @@ def service_objects(
         templates=tuple(wanted),
         certificate=_certificate(ca_certificate_der),
         chain=tuple(map(_certificate, chain_der)),
+        new_templates=tuple(new_templates),
+        group=group,
     )
 
 
@@ -92,33 +108,32 @@ def to_ldif(objects: ServiceObjects, *, has_nt_auth: bool = True) -> str:
     ``has_nt_auth``: the forest has NTAuthCertificates already, as it does after any CA of Microsoft's.
     """
     services = f"CN=Public Key Services,CN=Services,{objects.configuration}"
-    root = objects.chain[-1] if objects.chain else objects.certificate
     own_der = objects.certificate.public_bytes(Encoding.DER)
-    authorities = {
-        f"{_rdn(_common_name(root))},CN=Certification Authorities,{services}": root.public_bytes(Encoding.DER),
-        f"{_rdn(objects.name)},CN=AIA,{services}": own_der,
-    }
+    enrollers = None if objects.group is None else encode_enrollers(objects.group.sid)
+    nt_auth = f"CN=NTAuthCertificates,{services}"
     records = [
-        _record(
-            f"{_rdn(objects.name)},CN=Enrollment Services,{services}",
-            ("changetype", ["add"]),
-            ("objectClass", ["pKIEnrollmentService"]),
+        record for each in objects.new_templates for record in template_records(each, services, security=enrollers)
+    ]
+    records += [
+        ldif.addition(
+            f"{ldif.rdn(objects.name)},CN=Enrollment Services,{services}",
+            "pKIEnrollmentService",
             ("displayName", [objects.name]),
             ("dNSHostName", [objects.dns_host_name]),
             ("cACertificate", [own_der]),
             ("cACertificateDN", [format_name(objects.certificate.subject)]),
             ("certificateTemplates", objects.templates),
             ("msPKI-Enrollment-Servers", [encode_enrollment_server(server) for server in objects.servers]),
+            ("nTSecurityDescriptor", [] if enrollers is None else [enrollers]),
         ),
-        *(_authority(dn, der) for dn, der in authorities.items()),
+        _authority(
+            f"{ldif.rdn(_common_name(objects.root))},CN=Certification Authorities,{services}",
+            objects.root.public_bytes(Encoding.DER),
+        ),
+        _authority(f"{ldif.rdn(objects.name)},CN=AIA,{services}", own_der),
+        ldif.further_values(nt_auth, "cACertificate", [own_der]) if has_nt_auth else _authority(nt_auth, own_der),
     ]
-    nt_auth = f"CN=NTAuthCertificates,{services}"
-    if has_nt_auth:
-        change = (("changetype", ["modify"]), ("add", ["cACertificate"]), ("cACertificate", [own_der]))
-        records.append(_record(nt_auth, *change, end="-\n"))
-    else:
-        records.append(_authority(nt_auth, own_der))
-    return "\n".join(["version: 1\n", *records])
+    return ldif.file(records)
 
 
 def differences(objects: ServiceObjects, found: Sequence[EnrollmentService]) -> list[str]:
@@ -146,6 +161,62 @@ def differences(objects: ServiceObjects, found: Sequence[EnrollmentService]) -> 
     return problems
 
 
+def trust_differences(objects: ServiceObjects, found: TrustedAuthorities) -> list[str]:
+    """Which certificates the forest does not trust as it shall; a sentence for each."""
+    own_der = objects.certificate.public_bytes(Encoding.DER)
+    problems = []
+    if found.logons is None:
+        problems.append("there is no NTAuthCertificates")
+    elif own_der not in found.logons:
+        problems.append("NTAuthCertificates lacks the certificate of the CA")
+    if objects.root.public_bytes(Encoding.DER) not in found.roots:
+        problems.append(f"the trusted roots lack {_common_name(objects.root)}")
+    if own_der not in found.chains:
+        problems.append("AIA lacks the certificate of the CA")
+    return problems
+
+
+def templates_differences(objects: ServiceObjects, found: Sequence[CertificateTemplate]) -> list[str]:
+    """Which templates of the service are missing, cannot be served, or are not those that are made for it."""
+    known = {template.name.lower(): template for template in found}
+    made = {template.name.lower(): template for template in objects.new_templates}
+    problems = []
+    for name in objects.templates:
+        template = known.get(name.lower())
+        if template is None:
+            problems.append(f"there is no certificate template {name}")
+            continue
+        try:
+            check_template(template)
+        except Rejected as error:
+            problems.append(error.reason)
+        if name.lower() in made:
+            problems += template_differences(made[name.lower()], template)
+    return problems
+
+
+def access_differences(
+    objects: ServiceObjects, services: Sequence[EnrollmentService], templates: Sequence[CertificateTemplate]
+) -> list[str]:
+    """Where the group may not enroll: at the service, and by the templates that are made for it."""
+    group = objects.group
+    if group is None:
+        return []
+    sids = (group.sid, AUTHENTICATED_USERS, EVERYONE)
+    made = {template.name.lower() for template in objects.new_templates}
+    problems = [
+        f"{group.account_name} may not enroll at {service.name}"
+        for service in services
+        if service.name.lower() == objects.name.lower() and not service.security.allows(ENROLL, sids)
+    ]
+    problems += [
+        f"{group.account_name} may not enroll by the certificate template {template.name}"
+        for template in templates
+        if template.name.lower() in made and not template.security.allows(ENROLL, sids)
+    ]
+    return problems
+
+
 def _certificate(der: bytes) -> x509.Certificate:
     try:
         return x509.load_der_x509_certificate(der)
@@ -154,10 +225,9 @@ def _certificate(der: bytes) -> x509.Certificate:
 
 
 def _authority(dn: str, certificate_der: bytes) -> str:
-    return _record(
+    return ldif.addition(
         dn,
-        ("changetype", ["add"]),
-        ("objectClass", ["certificationAuthority"]),
+        "certificationAuthority",
         ("cACertificate", [certificate_der]),
         # The class wants both lists; certutil writes a zero octet where there is none.
         ("authorityRevocationList", [b"\0"]),
@@ -165,32 +235,6 @@ def _authority(dn: str, certificate_der: bytes) -> str:
     )
 
 
-def _rdn(common_name: str) -> str:
-    return format_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)]))
-
-
 def _common_name(certificate: x509.Certificate) -> str:
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(names[0].value) if names else format_name(certificate.subject)
-
-
-def _record(dn: str, *attributes: tuple[str, Sequence[str | bytes]], end: str = "") -> str:
-    lines = [_attribute("dn", dn)]
-    lines += [_attribute(name, value) for name, values in attributes for value in values]
-    return "".join(lines) + end
-
-
-def _attribute(name: str, value: str | bytes) -> str:
-    """One attribute; in base64 where RFC 2849 does not allow the text as it is; folded."""
-    if isinstance(value, str) and _SAFE.fullmatch(value) and not value.endswith(" "):
-        text = f"{name}: {value}"
-    else:
-        octets = value if isinstance(value, bytes) else value.encode()
-        text = f"{name}:: {base64.b64encode(octets).decode('ascii')}"
-    return "\n ".join(_folded(text)) + "\n"
-
-
-def _folded(text: str) -> Iterable[str]:
-    yield text[:_LINE]
-    for start in range(_LINE, len(text), _LINE - 1):
-        yield text[start : start + _LINE - 1]

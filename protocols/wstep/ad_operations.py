@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -12,11 +12,23 @@ from pydantic import Field
 
 from cspd.admin.operations.values import Arguments, Caller, NoArguments, Operation
 from cspd.authority.interfaces import Authorities
+from cspd.authority.profile_values import Profile
 from cspd.authority.values import Authority
 from cspd.directory.interfaces import Directory
-from cspd.directory.values import EnrollmentService
-from cspd.refusals import Conflict, NotFound, Unavailable
-from protocols.wstep.ad_objects import DEFAULT_TEMPLATE, ServiceObjects, differences, service_objects, to_ldif
+from cspd.directory.values import CertificateTemplate, EnrollmentService, Group
+from cspd.refusals import Conflict, Malformed, NotFound, Unavailable
+from cspd.x509.object_identifiers import is_dotted
+from protocols.wstep.ad_objects import (
+    DEFAULT_TEMPLATE,
+    ServiceObjects,
+    access_differences,
+    differences,
+    service_objects,
+    templates_differences,
+    to_ldif,
+    trust_differences,
+)
+from protocols.wstep.ad_templates import directory_template
 from protocols.wstep.enrollment_servers import EnrollmentServer, encode_enrollment_server, servers_at
 from protocols.wstep.messages import Terms
 
@@ -37,6 +49,14 @@ class WhichService(Arguments):
     host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,253}$")] | None = None
     """dNSHostName; the host of the server's public URL if not given."""
     templates: Annotated[tuple[str, ...], Field(max_length=MAX_TEMPLATES)] = (DEFAULT_TEMPLATE,)
+    new_templates: bool = False
+    """Whether the templates that conf maps to profiles are made, too."""
+    machines: Annotated[tuple[str, ...], Field(max_length=MAX_TEMPLATES)] = ()
+    """Those of them by which machines, not users, enroll."""
+    template_oid_arc: Annotated[str, Field(max_length=200)] | None = None
+    """The forest's own arc for templates, dotted; without one their object identifiers are made from their names."""
+    group: Annotated[str, Field(max_length=256)] | None = None
+    """The security group that may enroll (R-CEG-165)."""
     has_nt_auth: bool = True
     """Whether the forest has NTAuthCertificates, as it has after any CA of Microsoft's."""
 
@@ -49,6 +69,7 @@ class DirectoryOperations:
         served: Sequence[Terms],
         *,
         authorities: Authorities,
+        profiles: Mapping[str, Profile],
         directories: Sequence[Directory],
         tenants: frozenset[str],
         public_https: str,
@@ -57,6 +78,7 @@ class DirectoryOperations:
         """``kerberos``: its URLs are served, too."""
         self._served = {str(terms.ca): terms for terms in served}
         self._authorities = authorities
+        self._profiles = profiles
         self._directories = tuple(directories)
         self._tenants = tenants
         self._public = public_https
@@ -90,28 +112,43 @@ class DirectoryOperations:
         return rows
 
     async def ad_objects(self, arguments: WhichService, caller: Caller) -> Any:
-        """The LDIF that an administrator runs; refused for a name that the forest has, where that can be known."""
+        """The LDIF that an administrator runs; refused for names that the forest has, where that can be known.
+
+        Raises NotFound for a group that is no security group of the forest, or if no directory of conf has the forest
+        where it is to be looked up.
+        """
         try:
             existing = await self._services(arguments.forest)
         except NotFound:
             existing = ()
-        objects = await self._objects(arguments, existing)
+        objects = await self._objects(arguments, existing, group=await self._group(arguments))
+        await self._check_templates_are_new(arguments, objects)
         return {"ldif": to_ldif(objects, has_nt_auth=arguments.has_nt_auth)}
 
     async def ad_check(self, arguments: WhichService, caller: Caller) -> Any:
         """What the directory lacks: a sentence for each; nothing if all is as it shall be.
 
-        Raises NotFound if no directory of conf has the forest, and Unavailable. (NTAuthCertificates and the trusted
-        roots are not read.)
+        Raises NotFound if no directory of conf has the forest, and Unavailable.
         """
-        objects = await self._objects(arguments, ())
-        problems = differences(objects, await self._services(arguments.forest))
         directory = await self._directory(arguments.forest)
-        known = {template.name for template in await directory.templates(domain=arguments.forest)}
-        problems += [f"there is no certificate template {name}" for name in objects.templates if name not in known]
+        services = await directory.enrollment_services(domain=arguments.forest)
+        templates = await directory.templates(domain=arguments.forest)
+        problems = []
+        group = None
+        try:
+            group = await self._group(arguments)
+        except NotFound as error:
+            problems.append(error.reason)
+        objects = await self._objects(arguments, (), group=group)
+        problems += differences(objects, services)
+        problems += templates_differences(objects, templates)
+        problems += trust_differences(objects, await directory.trusted_authorities(domain=arguments.forest))
+        problems += access_differences(objects, services, templates)
         return {"problems": problems}
 
-    async def _objects(self, arguments: WhichService, existing: Sequence[EnrollmentService]) -> ServiceObjects:
+    async def _objects(
+        self, arguments: WhichService, existing: Sequence[EnrollmentService], *, group: Group | None
+    ) -> ServiceObjects:
         terms, authority, certificate = await self._authority(arguments.ca)
         return service_objects(
             configuration="CN=Configuration," + ",".join(f"DC={part}" for part in arguments.forest.split(".")),
@@ -122,7 +159,42 @@ class DirectoryOperations:
             chain_der=authority.chain_der,
             templates=arguments.templates,
             existing=existing,
+            new_templates=self._new_templates(arguments, terms),
+            group=group,
         )
+
+    def _new_templates(self, arguments: WhichService, terms: Terms) -> Sequence[CertificateTemplate]:
+        """A template for each that conf maps; raises NotFound for machines' templates that it does not, Malformed."""
+        if not arguments.new_templates:
+            return ()
+        arc = arguments.template_oid_arc
+        if arc is not None and not is_dotted(arc):
+            raise Malformed("the arc of templates is an object identifier, dotted")
+        machines = {name.lower() for name in arguments.machines}
+        if unknown := machines - {name.lower() for name in terms.mapped}:
+            raise NotFound(f"conf maps no template {', '.join(sorted(unknown))}", code="no-such-template")
+        return [
+            directory_template(name, self._profiles[profile], for_machines=name.lower() in machines, arc=arc)
+            for name, profile in sorted(terms.mapped.items())
+            if profile in self._profiles
+        ]
+
+    async def _check_templates_are_new(self, arguments: WhichService, objects: ServiceObjects) -> None:
+        """Raises Conflict where the forest is known and has one."""
+        if not objects.new_templates:
+            return
+        try:
+            directory = await self._directory(arguments.forest)
+        except NotFound:
+            return
+        known = {template.name.lower() for template in await directory.templates(domain=arguments.forest)}
+        if there := [each.name for each in objects.new_templates if each.name.lower() in known]:
+            raise Conflict(f"the forest has certificate templates of these names: {', '.join(there)}")
+
+    async def _group(self, arguments: WhichService) -> Group | None:
+        if arguments.group is None:
+            return None
+        return await (await self._directory(arguments.forest)).security_group(arguments.group)
 
     async def _authority(self, ca: str) -> tuple[Terms, Authority, x509.Certificate]:
         terms = self._served.get(ca)

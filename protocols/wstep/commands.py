@@ -37,6 +37,12 @@ _OPTIONS = (
         show_default=True,
         help="A certificate template that is issued; may be given several times. WSTEPUser always is.",
     ),
+    click.option("--new-templates", is_flag=True, help="Make the templates that conf maps to profiles, too."),
+    click.option(
+        "--machine", "machines", multiple=True, help="One of them by which machines enroll; others are users'."
+    ),
+    click.option("--template-oid-arc", help="The forest's arc of templates; made from their names if not given."),
+    click.option("--group", help='The security group that may enroll: "EXAMPLE\\Staff", "Staff@example.com".'),
     click.option("--new-nt-auth", is_flag=True, help="The forest has no NTAuthCertificates: it never had an AD CS."),
     click.option("--check", is_flag=True, help="Compare with what the directory has; write nothing."),
 )
@@ -53,14 +59,28 @@ def _with_options(command: Callable[..., None]) -> Callable[..., None]:
 @_with_options
 @click.pass_context
 def ad_objects(
-    context: click.Context, /, ca: str, *, templates: tuple[str, ...], new_nt_auth: bool, check: bool, **options: Any
+    context: click.Context,
+    /,
+    ca: str,
+    *,
+    templates: tuple[str, ...],
+    machines: tuple[str, ...],
+    new_nt_auth: bool,
+    check: bool,
+    **options: Any,
 ) -> None:
     """Write the LDIF that makes CA known in Active Directory, for ldifde or ldapmodify, run by an administrator.
 
     With --check, say what of it is not there, and end with 1 if anything is.
     """
     invocation: Invocation = context.obj
-    told = {"ca": ca, "templates": list(templates), "has_nt_auth": not new_nt_auth, **options}
+    told = {
+        "ca": ca,
+        "templates": list(templates),
+        "machines": list(machines),
+        "has_nt_auth": not new_nt_auth,
+        **options,
+    }
     if not check:
         invocation.output.record(invocation.run("wstep-ad-objects", **told))
         return

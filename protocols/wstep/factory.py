@@ -82,6 +82,7 @@ def build(configuration: WSTEPConfig, services: Services) -> ProtocolService:
         operations=DirectoryOperations(
             [each.terms() for each in configuration.services],
             authorities=services.authorities,
+            profiles=services.profiles,
             directories=directories_of(checks),
             tenants=services.tenants,
             public_https=services.public.https,

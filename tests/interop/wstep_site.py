@@ -36,8 +36,9 @@ def directory_daemon(
     keytab: str | None = "http",
     host: str = "ca",
     service: Mapping[str, Any] | None = None,
+    cache: str | None = None,
 ) -> Daemon:
-    """A daemon that asks a Samba domain; ``keytab`` None: without Kerberos."""
+    """A daemon that asks a Samba domain; ``keytab`` None: without Kerberos, ``cache``: how long templates are kept."""
     listed = {"ca": CA, "enrollment_services": ["CSPD WSTEP"], **(service or {})}
     wstep: dict[str, Any] = {"users": ["windows"], "services": [listed], "policy": {}}
     if keytab is not None:
@@ -51,6 +52,8 @@ def directory_daemon(
         "authentication.windows.settings.domains": [samba.domain_settings(**(domain or {}))],
         "protocols.wstep": wstep,
     }
+    if cache is not None:
+        changes["authentication.windows.settings.cache"] = cache
     return _daemon(tmp_path, changes, {"LDAP_PASSWORD": PASSWORD, "KRB5_CONFIG": str(samba.krb5_conf)})
 
 

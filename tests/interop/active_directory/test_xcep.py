@@ -1,4 +1,4 @@
-"""Enrollment policies made from the templates of a Samba domain; and its enrollment service, compared."""
+"""Enrollment policies made from the templates of a Samba domain."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 from tests.interop.xcep_client import Answer, get_policies
 from tests.support.daemon import Daemon
 from tests.support.kerberos_client import negotiate, token
-from tests.support.processes import program, run, wait_until
-from tests.support.samba_ad import ADMINISTRATOR_PASSWORD, PASSWORD, SambaAD
+from tests.support.samba_ad import PASSWORD, SambaAD
 
 pytestmark = pytest.mark.interop
 
@@ -72,25 +71,3 @@ def test_a_ticket_of_a_machine(daemon: Daemon, samba: SambaAD, tmp_path: Path) -
     assert {"User", "WSTEPSign", "WSTEPEncrypt"} <= set(told.permissions)
     assert told.texts("cAURI/clientAuthentication") == ["4", "2"]
     assert told.texts("cAURI/uri")[1] == f"{daemon.https_url}/wstep/kerberos/services/demo/demo~issuing"
-
-
-@pytest.mark.requirement("R-CEG-167")
-def test_the_enrollment_service_is_compared_with_conf(daemon: Daemon, samba: SambaAD, tmp_path: Path) -> None:
-    which = ("demo~issuing", "--forest", samba.domain, "--name", "From cspctl", "--template", "User")
-    missing = daemon.cspctl("--json", "wstep", "ad-objects", *which, "--check", expect=1)
-    assert "there is no enrollment service" in missing.stdout
-    services = "CN=Public Key Services,CN=Services,CN=Configuration,DC=cspd,DC=test"
-    file = tmp_path / "objects.ldif"
-    who = ["-x", "-H", f"ldaps://{samba.address}", "-D", f"Administrator@{samba.domain}", "-w", ADMINISTRATOR_PASSWORD]
-    trust = {"LDAPTLS_CACERT": str(samba.ca_file)}
-    ldif = daemon.cspctl_json("wstep", "ad-objects", *which)["ldif"]
-    # The other entries are of CAs, for which not every Samba has the containers.
-    service = ldif[: ldif.index("\n\ndn: ", ldif.index("Enrollment")) + 1]
-    assert services in service.replace("\n ", "")
-    file.write_text(service)
-    run([program("ldapmodify"), *who, "-f", file], environment=trust)
-
-    def is_found() -> bool:
-        return daemon.cspctl("--json", "wstep", "ad-objects", *which, "--check", expect=None).returncode == 0
-
-    wait_until(is_found, what="the service in the directory")

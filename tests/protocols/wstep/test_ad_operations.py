@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,13 +10,15 @@ from pydantic import ValidationError
 
 from cspd.admin.operations.values import Caller, NoArguments
 from cspd.authority.values import CAReference
-from cspd.directory.values import CertificateTemplate, EnrollmentService
+from cspd.directory.security_descriptors import encode_enrollers
+from cspd.directory.values import CertificateTemplate, EnrollmentService, Group, NameFlag, TrustedAuthorities
 from cspd.refusals import Conflict, Malformed, NotFound, Unavailable
 from protocols.wstep.ad_operations import DirectoryOperations, WhichService
+from protocols.wstep.ad_templates import directory_template
 from protocols.wstep.enrollment_servers import encode_enrollment_server, servers_at
-from tests.protocols.wstep.accounts import template
+from tests.protocols.wstep.accounts import STAFF, granted, template
 from tests.protocols.wstep.world import configuration
-from tests.support.authorities import Installation
+from tests.support.authorities import Installation, shipped_profiles
 from tests.support.running import result_of
 
 PUBLIC = "https://ca.example.com:8443"
@@ -32,6 +35,7 @@ class Forest:
         default_factory=lambda: [template(name="User"), template(name="WSTEPUser")]
     )
     is_silent: bool = False
+    trusted: TrustedAuthorities = field(default_factory=TrustedAuthorities)
 
     async def enrollment_services(self, *, domain: str) -> Sequence[EnrollmentService]:
         if self.is_silent:
@@ -43,16 +47,25 @@ class Forest:
     async def templates(self, *, domain: str) -> Sequence[CertificateTemplate]:
         return self.known
 
+    async def trusted_authorities(self, *, domain: str) -> TrustedAuthorities:
+        return self.trusted
+
+    async def security_group(self, name: str) -> Group:
+        if name != "EXAMPLE\\Staff":
+            raise NotFound(f"no security group is called {name!r}")
+        return Group(domain=self.name, account_name="Staff", distinguished_name="CN=Staff", sid=STAFF)
+
 
 class Tools:
     """The operations on an installation with one CA."""
 
-    def __init__(self, *directories: Any, tenants: Sequence[str] = ("demo",)) -> None:
+    def __init__(self, *directories: Any, tenants: Sequence[str] = ("demo",), **service: Any) -> None:
         self.house = Installation()
         self.house.make_hierarchy(profiles=("wstep-digital-signature",))
         self.operations = DirectoryOperations(
-            [each.terms() for each in configuration().services],
+            [each.terms() for each in configuration(**service).services],
             authorities=self.house.registry,
+            profiles=shipped_profiles(),
             directories=directories,
             tenants=frozenset(tenants),
             public_https=PUBLIC,
@@ -77,7 +90,12 @@ class Tools:
             certificate_templates=frozenset({"User", "WSTEPUser"}),
             enrollment_servers=tuple(map(encode_enrollment_server, servers)),
             ca_certificates_der=(self.ca.certificate_der or b"",),
+            security=granted(STAFF),
         )
+
+    def trusted(self) -> TrustedAuthorities:
+        own = (self.ca.certificate_der or b"",)
+        return TrustedAuthorities(logons=own, roots=tuple(self.ca.chain_der[-1:]), chains=own)
 
 
 @pytest.mark.requirement("R-CEGI-044")
@@ -127,6 +145,7 @@ def test_names_are_checked() -> None:
 def test_the_check() -> None:
     forest = Forest()
     tools = Tools(Forest("other.example"), forest)
+    forest.trusted = tools.trusted()
     there = tools.as_it_shall_be()
     both = forest.known
     for services, known, expected in (
@@ -137,6 +156,102 @@ def test_the_check() -> None:
     ):
         forest.services, forest.known = services, known
         assert tools.problems() == expected
+
+
+def test_the_check_of_what_is_trusted() -> None:
+    forest = Forest()
+    tools = Tools(forest)
+    forest.services = [tools.as_it_shall_be()]
+    right = tools.trusted()
+    for trusted, expected in (
+        (right, []),
+        (replace(right, logons=None), ["there is no NTAuthCertificates"]),
+        (replace(right, logons=(b"another",)), ["NTAuthCertificates lacks the certificate of the CA"]),
+        (replace(right, roots=right.chains), ["the trusted roots lack root of demo"]),
+        (replace(right, chains=()), ["AIA lacks the certificate of the CA"]),
+    ):
+        forest.trusted = trusted
+        assert tools.problems() == expected
+
+
+MAPPED = {"templates": {"Badge": "wstep-digital-signature", "Host": "wstep-digital-signature-key-encipherment"}}
+MADE: Any = {"new_templates": True, "machines": ["host"], "templates": ["WSTEPUser"]}
+
+
+def test_templates_of_conf_are_made() -> None:
+    tools = Tools(Forest(), **MAPPED)
+    ldif = tools.ldif(**MADE, template_oid_arc="1.3.6.1.4.1.311.21.8.1.2.3.4.5.6").replace("\n ", "")
+    container = "CN=Certificate Templates,CN=Public Key Services,CN=Services,CN=Configuration,DC=example,DC=com"
+    badge, host = (ldif.index(f"dn: CN={name},{container}") for name in ("Badge", "Host"))
+    assert badge < host < ldif.index("CN=Enrollment Services")  # the service comes behind what it lists
+    assert "\nflags: 131616\n" in ldif[badge:host]
+    assert "\nflags: 131680\n" in ldif[host:]
+    assert ldif.count("msPKI-Cert-Template-OID: 1.3.6.1.4.1.311.21.8.1.2.3.4.5.6.") == 4
+    assert "certificateTemplates: WSTEPUser\ncertificateTemplates: Badge\ncertificateTemplates: Host\n" in ldif
+    assert "nTSecurityDescriptor" not in ldif
+    assert "CN=Badge" not in tools.ldif()
+    with pytest.raises(Malformed, match="arc"):
+        tools.ldif(**MADE, template_oid_arc="1.3.x")
+    with pytest.raises(NotFound, match="nobody"):
+        tools.ldif(**{**MADE, "machines": ["nobody"]})
+    with pytest.raises(Conflict, match="Badge"):
+        Tools(Forest(known=[template(name="badge")]), **MAPPED).ldif(**MADE)
+    assert "CN=Badge" in Tools(**MAPPED).ldif(**MADE)  # no directory knows the forest
+
+
+def test_the_check_of_templates() -> None:
+    forest = Forest()
+    tools = Tools(forest, **MAPPED)
+    profiles = shipped_profiles()
+    badge = directory_template("Badge", profiles["wstep-digital-signature"], for_machines=False)
+    host = directory_template("Host", profiles["wstep-digital-signature-key-encipherment"], for_machines=True)
+    badge, host = (replace(each, security=granted(STAFF)) for each in (badge, host))
+    needed = template(name="WSTEPUser")
+    names = frozenset({"Badge", "Host", "WSTEPUser"})
+    forest.services = [replace(tools.as_it_shall_be(), certificate_templates=names)]
+    forest.trusted = tools.trusted()
+    for known, expected in (
+        ([badge, host, needed], []),
+        ([badge, needed], ["there is no certificate template Host"]),
+        (
+            [replace(badge, name_flags=NameFlag.ENROLLEE_SUPPLIES_SUBJECT), host, needed],
+            ["certificate template Badge: msPKI-Certificate-Name-Flag is 0x1, not 0x42000000"],
+        ),
+        (
+            [badge, host, replace(needed, ra_signatures=1)],
+            [
+                (
+                    "the certificate template WSTEPUser asks for signatures of others: "
+                    "enrollment on behalf of somebody, which is not supported"
+                )
+            ],
+        ),
+    ):
+        forest.known = known
+        assert tools.problems(**MADE) == expected
+
+
+@pytest.mark.requirement("R-CEG-165")
+def test_the_group_that_may_enroll() -> None:
+    forest = Forest()
+    tools = Tools(forest, **MAPPED)
+    for name in ("EXAMPLE\\Letters", "Staff"):
+        with pytest.raises(NotFound):
+            tools.ldif(**MADE, group=name)
+    with pytest.raises(NotFound):
+        Tools().ldif(group="EXAMPLE\\Staff")
+    told = {**MADE, "group": "EXAMPLE\\Staff"}
+    unfolded = tools.ldif(**told).replace("\n ", "")
+    assert unfolded.count("nTSecurityDescriptor:: " + b64encode(encode_enrollers(STAFF)).decode()) == 3
+    forest.services = [replace(tools.as_it_shall_be(), security=granted("S-1-5-21-9"))]
+    forest.known = [template(name="Badge", security=granted("S-1-5-21-9")), template(name="Host")]
+    problems = tools.problems(**told)
+    assert "Staff may not enroll at CSPD" in problems
+    assert "Staff may not enroll by the certificate template Badge" in problems
+    assert "Staff may not enroll by the certificate template Host" not in problems
+    forest.services = [tools.as_it_shall_be()]
+    assert "Staff may not enroll at CSPD" not in tools.problems(**told)
+    assert "no security group is called 'EXAMPLE\\\\Letters'" in tools.problems(group="EXAMPLE\\Letters")
 
 
 def test_forests_that_cannot_be_asked() -> None:

@@ -13,7 +13,9 @@ from cspd.directory.security_descriptors import (
     MAX_SECURITY_DESCRIPTOR,
     SecurityDescriptorError,
     decode_security_descriptor,
+    encode_enrollers,
 )
+from cspd.directory.security_identifiers import AUTHENTICATED_USERS, EVERYONE
 from tests.unit.directory.security import (
     ALLOWED,
     ALLOWED_CALLBACK,
@@ -90,6 +92,15 @@ def test_automatic_enrollment_is_a_right_of_its_own() -> None:
     entries = entry(ALLOWED_OBJECT, GROUP, right=AUTO_ENROLL)
     assert allows(entries, right=AUTO_ENROLL)
     assert not allows(entries, right=ENROLL)
+
+
+def test_one_group_enrolls() -> None:
+    own = "S-1-5-21-1-2-3-2000"
+    access = decode_security_descriptor(encode_enrollers(own))
+    for right in (ENROLL, AUTO_ENROLL):
+        assert access.allows(right, {own})
+        assert not access.allows(right, {AUTHENTICATED_USERS, EVERYONE, "S-1-5-21-1-2-3-2001"})
+    assert not access.allows(UUID(int=7), {own})
 
 
 def test_without_a_list_nobody_may_anything() -> None:
