@@ -25,5 +25,6 @@ Beside it clients are told which templates they may enroll by, and where ([MS-XC
     a template as a policy             :mod:`.policy_templates`, :mod:`.policy_oids`
     whether that is new                :mod:`.policy_changes`
 
-And an administrator is told what a directory has to know: :mod:`.ad_objects`, :mod:`.ad_operations`.
+And an administrator is told what a directory has to know: :mod:`.ad_objects`, :mod:`.ad_templates`, :mod:`.ldif`,
+:mod:`.ad_operations`.
 """
