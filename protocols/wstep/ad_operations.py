@@ -174,10 +174,15 @@ class DirectoryOperations:
         if unknown := machines - {name.lower() for name in terms.mapped}:
             raise NotFound(f"conf maps no template {', '.join(sorted(unknown))}", code="no-such-template")
         return [
-            directory_template(name, self._profiles[profile], for_machines=name.lower() in machines, arc=arc)
+            directory_template(name, self._profile(profile), for_machines=name.lower() in machines, arc=arc)
             for name, profile in sorted(terms.mapped.items())
-            if profile in self._profiles
         ]
+
+    def _profile(self, profile: str) -> Profile:
+        try:
+            return self._profiles[profile]
+        except KeyError as error:
+            raise NotFound(f"there is no profile {profile!r}, to which conf maps a template") from error
 
     async def _check_templates_are_new(self, arguments: WhichService, objects: ServiceObjects) -> None:
         """Raises Conflict where the forest is known and has one."""

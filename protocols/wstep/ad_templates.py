@@ -12,7 +12,9 @@ from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any, Final
 
-from cspd.authority.profile_values import KeyUsageBit, Profile
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from cspd.authority.profile_values import ExtendedKeyUsageMode, KeyUsageBit, Profile
 from cspd.directory.values import CertificateTemplate, GeneralFlag, NameFlag, PrivateKeyFlag
 from protocols.wstep import ldif
 from protocols.wstep.policy_conf import conf_template, template_oid
@@ -62,6 +64,9 @@ def directory_template(
     template is of schema version 3, which can say so; else of version 2.
     """
     told = conf_template(name, profile)
+    usages = told.extended_key_usage
+    if for_machines and profile.extended_key_usage.mode is ExtendedKeyUsageMode.REQUEST:
+        usages = (*usages, ExtendedKeyUsageOID.SERVER_AUTH.dotted_string)
     general = GeneralFlag.AUTO_ENROLLMENT | _ADD_TEMPLATE_NAME | _IS_MODIFIED
     versions = _SINCE_2008 if told.key_algorithm else _SINCE_2003
     return replace(
@@ -71,7 +76,8 @@ def directory_template(
         name_flags=_FOR_MACHINES if for_machines else _FOR_USERS,
         private_key_flags=PrivateKeyFlag(versions),
         private_key_bits=versions,
-        application_policies=told.extended_key_usage,
+        extended_key_usage=usages,
+        application_policies=usages,
         critical_extensions=(KEY_USAGE,),
         # A directory counts in 100 nanoseconds, timedelta in microseconds.
         renewal_overlap=timedelta(seconds=told.renewal_overlap // timedelta(seconds=1)),

@@ -196,6 +196,8 @@ def test_templates_of_conf_are_made() -> None:
         tools.ldif(**{**MADE, "machines": ["nobody"]})
     with pytest.raises(Conflict, match="Badge"):
         Tools(Forest(known=[template(name="badge")]), **MAPPED).ldif(**MADE)
+    with pytest.raises(NotFound, match="no profile"):
+        Tools(templates={"Host": "gone"}).ldif(**MADE)
     assert "CN=Badge" in Tools(**MAPPED).ldif(**MADE)  # no directory knows the forest
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cspd.authority.profile_values import KeyUsageBit
-from cspd.directory.values import CertificateTemplate, GeneralFlag
+from cspd.authority.profile_values import ExtendedKeyUsageMode, ExtendedKeyUsageRules, KeyUsageBit
+from cspd.directory.values import CertificateTemplate, GeneralFlag, NameFlag
 from cspd.keys.values import KeyType
 from plugins.active_directory.conversation import Entry
 from plugins.active_directory.entries import read_template
@@ -62,7 +62,8 @@ def test_the_attributes() -> None:
     assert template["pKIDefaultKeySpec"] == ["1"]
     assert template["pKIMaxIssuingDepth"] == ["0"]
     assert template["pKICriticalExtensions"] == ["2.5.29.15"]
-    assert template["msPKI-Certificate-Application-Policy"] == template["pKIExtendedKeyUsage"]
+    purposes = ["1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.1"]
+    assert template["msPKI-Certificate-Application-Policy"] == template["pKIExtendedKeyUsage"] == purposes
     assert template["nTSecurityDescriptor"] == [b"\1\2"]
     assert "msPKI-RA-Application-Policies" not in template
     oid = template_oid("Badge")
@@ -70,6 +71,21 @@ def test_the_attributes() -> None:
     assert identifier["objectClass"] == ["msPKI-Enterprise-Oid"]
     assert identifier["flags"] == ["1"]
     assert str(identifier["dn"][0]).endswith(f",CN=OID,{SERVICES}")
+
+
+def test_purposes_are_those_of_the_profile_where_it_says_some() -> None:
+    users = directory_template("Badge", BOTH, for_machines=False)
+    assert users.extended_key_usage == ("1.3.6.1.5.5.7.3.2",)
+    rules = ExtendedKeyUsageRules(mode=ExtendedKeyUsageMode.FIXED, values=("1.2.3",))
+    fixed = directory_template("Badge", replace(BOTH, extended_key_usage=rules), for_machines=True)
+    assert fixed.extended_key_usage == fixed.application_policies == ("1.2.3",)
+
+
+def test_the_highest_flag_makes_a_negative_number() -> None:
+    path = NameFlag.SUBJECT_REQUIRE_DIRECTORY_PATH
+    _, template = written(replace(directory_template("Badge", BOTH, for_machines=False), name_flags=path))
+    assert template["msPKI-Certificate-Name-Flag"] == ["-2147483648"]
+    assert read_template(as_entry(template)).name_flags is path
 
 
 def test_spans_of_time() -> None:
