@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -59,18 +60,44 @@ def problems(daemon: Daemon, samba: SambaAD, **which: str) -> list[str]:
     return found
 
 
-def apply(samba: SambaAD, file: Path, ldif: str, *, is_there: bool = False) -> None:
-    """As an administrator does; ``is_there``: entries may exist."""
-    file.write_text(ldif)
-    who = ["-x", "-H", f"ldaps://{samba.address}", "-D", f"Administrator@{samba.domain}", "-w", ADMINISTRATOR_PASSWORD]
-    trust = {"LDAPTLS_CACERT": str(samba.ca_file)}
-    more, expect = (["-c"], None) if is_there else ([], 0)
-    run([program("ldapmodify"), *more, *who, "-f", file], environment=trust, expect=expect)
+class Administrator:
+    """Changes the domain that other tests use too, and takes back what was made."""
+
+    def __init__(self, samba: SambaAD, folder: Path) -> None:
+        self._who = ("-x", "-H", f"ldaps://{samba.address}", "-D", f"Administrator@{samba.domain}")
+        self._password = ("-w", ADMINISTRATOR_PASSWORD)
+        self._trust = {"LDAPTLS_CACERT": str(samba.ca_file)}
+        self._file = folder / "objects.ldif"
+        self._made: list[str] = []
+
+    def add_container(self, name: str) -> None:
+        """Some Sambas have it."""
+        self._file.write_text(f"dn: CN={name},{SERVICES}\nchangetype: add\nobjectClass: container\n")
+        self._run("ldapmodify", "-f", str(self._file), expect=None)
+
+    def add(self, ldif: str) -> None:
+        self._file.write_text(ldif)
+        self._run("ldapmodify", "-f", str(self._file))
+        self._made += re.findall("^dn: (.+)$", ldif.replace("\n ", ""), re.MULTILINE)
+
+    def undo(self) -> None:
+        if self._made:
+            self._run("ldapdelete", *self._made)
+
+    def _run(self, tool: str, *arguments: str, expect: int | None = 0) -> None:
+        run([program(tool), *self._who, *self._password, *arguments], environment=self._trust, expect=expect)
+
+
+@pytest.fixture
+def administrator(samba: SambaAD, tmp_path: Path) -> Iterator[Administrator]:
+    administrator = Administrator(samba, tmp_path)
+    yield administrator
+    administrator.undo()
 
 
 @pytest.mark.requirement("R-CEG-167")
 def test_objects_that_are_made_are_found_and_enroll(
-    daemon: Daemon, samba: SambaAD, key: rsa.RSAPrivateKey, tmp_path: Path
+    daemon: Daemon, samba: SambaAD, administrator: Administrator, key: rsa.RSAPrivateKey
 ) -> None:
     before = problems(daemon, samba)
     for missing in (
@@ -82,14 +109,10 @@ def test_objects_that_are_made_are_found_and_enroll(
     ):
         assert missing in before
     assert any(each.startswith("the trusted roots lack") for each in before)
-    file = tmp_path / "objects.ldif"
-    containers = "".join(
-        f"dn: CN={name},{SERVICES}\nchangetype: add\nobjectClass: container\n\n"
-        for name in ("Certification Authorities", "AIA", "OID")
-    )
-    apply(samba, file, containers, is_there=True)  # some Sambas have them
-    apply(samba, file, daemon.cspctl_json(*told(samba, "--new-nt-auth"))["ldif"])
-    wait_until(lambda: problems(daemon, samba) == [], what="the objects in the directory")
+    for name in ("Certification Authorities", "AIA", "OID"):
+        administrator.add_container(name)
+    administrator.add(daemon.cspctl_json(*told(samba, "--new-nt-auth"))["ldif"])
+    wait_until(lambda: problems(daemon, samba) == [], what="the objects in the directory", seconds=120)
 
     async def read(directory: ActiveDirectory) -> list[CertificateTemplate]:
         return [await directory.template_by_name(name, domain=samba.domain) for name in MAPPED]
