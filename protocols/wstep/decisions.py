@@ -9,7 +9,7 @@ from datetime import timedelta
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
-from cspd.authority.values import Authority, RequestedExtension
+from cspd.authority.values import RequestedExtension
 from cspd.directory.interfaces import Directory
 from cspd.directory.values import Account, CertificateTemplate, EnrollmentService
 from cspd.refusals import BadName, NotFound, Rejected
@@ -90,15 +90,6 @@ async def find_template(
     except NotFound as error:
         raise NotFound("there is no such certificate template", code=UNKNOWN_TEMPLATE, detail=error.reason) from error
     raise Rejected("the request names no certificate template", code=NO_TEMPLATE)
-
-
-def services_of(
-    authority: Authority, services: Sequence[EnrollmentService], terms: Terms
-) -> Sequence[EnrollmentService]:
-    """The enrollment services of the directory that stand for this CA: those that conf names, else by certificate."""
-    if terms.enrollment_services:
-        return [each for each in services if each.name.lower() in terms.enrollment_services]
-    return [each for each in services if authority.certificate_der in each.ca_certificates_der]
 
 
 def decide_for_static_user(

@@ -17,6 +17,7 @@ from cspd.refusals import Conflict, NotFound, Unavailable
 from protocols.wstep.ad_operations import DirectoryOperations
 from protocols.wstep.audit import RefusalAudit
 from protocols.wstep.authentication import Tickets, UserNames
+from protocols.wstep.client_certificates import OurCertificates
 from protocols.wstep.codec import REQUEST_ACTION, TRUST
 from protocols.wstep.config import KerberosConfig, WSTEPConfig
 from protocols.wstep.endpoint import WSTEPEndpoint
@@ -65,22 +66,33 @@ def build(configuration: WSTEPConfig, services: Services) -> ProtocolService:
     )
     tickets = _tickets(configuration, services, checks, pool)
     audit = RefusalAudit(services.audit)
+    served = configuration.terms()
+    certificates = OurCertificates(
+        clock=services.clock,
+        authorities=services.authorities,
+        certificates=services.certificates,
+        cas=[terms.ca for terms in served],
+        directories=directories_of(checks),
+    )
     endpoint = WSTEPEndpoint(
         service=service,
         user_names=UserNames(checks),
         tickets=tickets,
+        certificates=certificates if any(terms.certificate_renewal for terms in served) else None,
         places=Places(configuration, tenants=services.tenants),
         audit=audit,
         max_message_bytes=configuration.max_message_bytes,
     )
-    policies = build_policy_endpoint(configuration, services, checks=checks, tickets=tickets, audit=audit)
+    policies = build_policy_endpoint(
+        configuration, services, checks=checks, tickets=tickets, certificates=certificates, audit=audit
+    )
     return ProtocolService(
         routes=[*endpoint.routes(), *(() if policies is None else policies.routes())],
         start=pool.start,
         stop=pool.stop,
         enrollment_urls=_enrollment_urls(configuration, services),
         operations=DirectoryOperations(
-            [each.terms() for each in configuration.services],
+            served,
             authorities=services.authorities,
             directories=directories_of(checks),
             tenants=services.tenants,

@@ -75,7 +75,9 @@ class Terms:
     mapped: Mapping[str, str]
     """Names of templates to ids of profiles."""
     enrollment_services: frozenset[str]
-    """Names of the objects in the directory that stand for this CA; empty: those that have its certificate."""
+    """Names, in lower case, of the directory objects that stand for this CA; empty: those with its certificate."""
+    certificate_renewal: bool = False
+    """Accounts renew by their TLS client certificate alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

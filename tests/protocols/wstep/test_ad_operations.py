@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -47,11 +48,11 @@ class Forest:
 class Tools:
     """The operations on an installation with one CA."""
 
-    def __init__(self, *directories: Any, tenants: Sequence[str] = ("demo",)) -> None:
+    def __init__(self, *directories: Any, tenants: Sequence[str] = ("demo",), renewal: bool = False) -> None:
         self.house = Installation()
         self.house.make_hierarchy(profiles=("wstep-digital-signature",))
         self.operations = DirectoryOperations(
-            [each.terms() for each in configuration().services],
+            configuration(certificate_renewal=renewal).terms(),
             authorities=self.house.registry,
             directories=directories,
             tenants=frozenset(tenants),
@@ -90,6 +91,23 @@ def test_urls_of_each_ca() -> None:
         ("kerberos", f"1\n2\n0\n{PUBLIC}/wstep/kerberos/services/demo/demo~issuing\n0"),
     ]
     assert all(row["ca_certificate"].startswith("-----BEGIN CERTIFICATE-----") for row in rows)
+
+
+def test_where_certificates_renew() -> None:
+    rows = result_of(Tools(renewal=True).operations.servers(NoArguments(), ROOT))
+    assert (rows[-1]["authentication"], rows[-1]["value"]) == (
+        "certificate",
+        f"1\n8\n1\n{PUBLIC}/wstep/certificate/services/demo/demo~issuing\n0",
+    )
+    assert f"{PUBLIC}/wstep/certificate/services/demo/demo~issuing" in _values(Tools(renewal=True).ldif())
+
+
+def _values(ldif: str) -> str:
+    """The values in base64, read."""
+    lines = ldif.replace("\n ", "").splitlines()
+    return "\n".join(
+        base64.b64decode(line.partition(":: ")[2]).decode() for line in lines if line.startswith("msPKI-Enrollment")
+    )
 
 
 @pytest.mark.requirement("R-CEGI-044")

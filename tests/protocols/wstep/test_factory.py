@@ -54,6 +54,24 @@ def test_it_is_never_served_without_tls() -> None:
     assert not declaration.plain_http
 
 
+@pytest.mark.parametrize(
+    ("values", "own", "expected"),
+    [
+        ({}, {}, False),
+        ({}, {"certificate_renewal": True}, True),
+        ({"certificate_renewal": True}, {}, True),
+        ({"certificate_renewal": True}, {"certificate_renewal": False}, False),
+    ],
+)
+@pytest.mark.requirement("R-CEG-010")
+def test_renewal_by_certificate_is_switched_on_for_all_or_for_one(
+    tmp_path: Path, values: dict[str, Any], own: dict[str, Any], expected: bool
+) -> None:
+    conf = WSTEPConfig.model_validate(section(**values, services=[{"ca": "demo~issuing", **own}]))
+    paths = [route.path for route in build(conf, services(tmp_path)).routes]
+    assert ("/wstep/certificate/services/{tenant}/{ca}" in paths) is expected
+
+
 def test_users_that_nobody_knows_stop_the_start(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"users: there is no \[authentication\.people\]"):
         build(WSTEPConfig.model_validate(section()), services(tmp_path, password_checks={}))
