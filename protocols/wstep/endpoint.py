@@ -32,7 +32,8 @@ from protocols.wstep.authentication import Tickets, UserNames
 from protocols.wstep.client_certificates import OurCertificates
 from protocols.wstep.codec import ANSWER_ACTION, FAULT_ACTION, decode_request, encode_issued
 from protocols.wstep.errors import INTERNAL_REASON, detail_of, soap_fault
-from protocols.wstep.messages import Caller, RequestSecurityToken, Terms
+from protocols.wstep.messages import Caller, Mode, RequestSecurityToken, Terms
+from protocols.wstep.metrics import AnsweredRequests, RequestOutcome, outcome_of
 from protocols.wstep.places import Places
 from protocols.wstep.service import WSTEPService
 from protocols.wstep.ticket_exchange import MAX_HEADERS, answer_with_ticket
@@ -58,6 +59,7 @@ class WSTEPEndpoint:
         certificates: OurCertificates | None,
         places: Places,
         audit: RefusalAudit,
+        answered: AnsweredRequests,
         max_message_bytes: int,
     ) -> None:
         """None: that way is switched off, and its URLs are not served (R-CEG-124)."""
@@ -67,19 +69,22 @@ class WSTEPEndpoint:
         self._certificates = certificates
         self._places = places
         self._audit = audit
+        self._answered = answered
         self._max_message_bytes = max_message_bytes
-        self._ways: dict[str, Way] = {"usertoken": self._with_password}
+        self._ways: dict[Mode, Way] = {Mode.USER_NAME: self._with_password}
         self._aliases: dict[str, Way] = {"UsernamePassword": self._with_password}
         if tickets is not None:
-            self._ways["kerberos"] = self._aliases["Kerberos"] = self._with_ticket
+            self._ways[Mode.KERBEROS] = self._aliases["Kerberos"] = self._with_ticket
         if certificates is not None:
-            self._ways["certificate"] = self._aliases["Certificate"] = self._with_certificate
+            self._ways[Mode.CERTIFICATE] = self._aliases["Certificate"] = self._with_certificate
 
     def routes(self) -> Sequence[Route]:
         """The routes of the ways that are switched on; any other word has none (R-CEG-010)."""
         routes = [
-            self._route(f"/wstep/{word}/services/{{tenant}}/{{ca}}", self._by_path(way), with_ticket=word == "kerberos")
-            for word, way in self._ways.items()
+            self._route(
+                f"/wstep/{mode}/services/{{tenant}}/{{ca}}", self._by_path(way), with_ticket=mode is Mode.KERBEROS
+            )
+            for mode, way in self._ways.items()
         ]
         alias = self._route("/{service}/service.svc/CES", self._by_alias, with_ticket=self._tickets is not None)
         return [*routes, alias]
@@ -117,17 +122,17 @@ class WSTEPEndpoint:
                 message.username_token(), domain=asked.domain, address=request.peer, request_id=request.request_id
             )
 
-        return await self._answer(request, terms, caller_of)
+        return await self._answer(request, terms, Mode.USER_NAME, caller_of)
 
     async def _with_ticket(self, request: Request, terms: Terms) -> Response:
         async def answer(caller: Caller) -> Response:
             async def caller_of(message: Message, asked: RequestSecurityToken) -> Caller:
                 return caller
 
-            return await self._answer(request, terms, caller_of)
+            return await self._answer(request, terms, Mode.KERBEROS, caller_of)
 
         async def record(refusal: Refused) -> None:
-            await self._record(refusal, request, terms, "unknown", None)
+            await self._record(refusal, request, terms, Mode.KERBEROS, "unknown", None)
 
         def fault(refusal: Refused) -> Response:
             return http_answers.fault(soap_fault(refusal, None), FAULT_ACTION, detail_of(refusal))
@@ -143,11 +148,9 @@ class WSTEPEndpoint:
             assert self._certificates is not None  # there is no route without
             return await self._certificates.account(request, terms.ca)
 
-        return await self._answer(request, terms, caller_of, renewals_only=True)
+        return await self._answer(request, terms, Mode.CERTIFICATE, caller_of)
 
-    async def _answer(
-        self, request: Request, terms: Terms, caller_of: CallerOf, *, renewals_only: bool = False
-    ) -> Response:
+    async def _answer(self, request: Request, terms: Terms, mode: Mode, caller_of: CallerOf) -> Response:
         """The answer to a message, a fault included."""
         relates_to: str | None = None
         user, templates = "unknown", [""]
@@ -163,9 +166,10 @@ class WSTEPEndpoint:
             caller = await caller_of(message, asked)
             user = caller.name
             issued = await self._service.answer(
-                asked, caller, terms, renewals_only=renewals_only, note_template=templates.append
+                asked, caller, terms, renewals_only=mode is Mode.CERTIFICATE, note_template=templates.append
             )
             body = encode_answer(ANSWER_ACTION, relates_to, encode_issued(issued))
+            self._answered.note(mode, RequestOutcome.ISSUED)
             return http_answers.message(body)
         except SOAPFault as fault:
             self._log.info(
@@ -175,17 +179,22 @@ class WSTEPEndpoint:
                 reason=fault.reason,
                 event="wstep-fault",
             )
+            self._answered.note(mode, RequestOutcome.MALFORMED)
             return http_answers.fault(fault)
         except Refused as refusal:
-            await self._record(refusal, request, terms, user, templates[-1] or None)
+            await self._record(refusal, request, terms, mode, user, templates[-1] or None)
             return http_answers.fault(soap_fault(refusal, relates_to), FAULT_ACTION, detail_of(refusal))
         except Exception:
             self._log.failure(
                 "Windows enrollment {request_id} failed", event="wstep-failed", request_id=request.request_id
             )
+            self._answered.note(mode, RequestOutcome.FAILED)
             return http_answers.fault(SOAPFault(FaultCode.RECEIVER, INTERNAL_REASON, relates_to=relates_to))
 
-    async def _record(self, refusal: Refused, request: Request, terms: Terms, user: str, template: str | None) -> None:
+    async def _record(
+        self, refusal: Refused, request: Request, terms: Terms, mode: Mode, user: str, template: str | None
+    ) -> None:
+        self._answered.note(mode, outcome_of(refusal))
         await self._audit.record(
             refusal,
             tenant=request.parameters.get("tenant", terms.ca.organization),

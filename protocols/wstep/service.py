@@ -99,7 +99,7 @@ class WSTEPService:
         if renewals_only and token.renews is None:
             raise _only_renewals()
         if token.renews is not None:
-            previous = await self._renewals.names_of(token.renews, authority, caller)
+            previous = await self._renewals.find(token.renews, authority, caller)
         asked = requested_template(token.csr, name=request.template_name)
         if asked is not None:
             note_template(asked.oid if isinstance(asked, TemplateOID) else asked.name)

@@ -44,6 +44,8 @@ def test_what_is_served(tmp_path: Path) -> None:
     router.resolve("POST", USER_TOKEN)
     with pytest.raises(NoRoute):
         router.resolve("POST", KERBEROS)
+    assert [job.name for job in built.jobs] == ["wstep-delete-expired-requests"]
+    assert [family.name for each in built.metrics for family in each.collect()] == ["cspd_wstep_requests"]
     [shown] = built.enrollment_urls
     assert shown.url == f"https://pki.example{USER_TOKEN}"
     assert shown.command.endswith(shown.url)

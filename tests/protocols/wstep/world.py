@@ -31,6 +31,7 @@ from protocols.wstep.client_certificates import OurCertificates
 from protocols.wstep.codec import AUTHORIZATION, ENROLLMENT, REQUEST_ACTION, TRUST, X509V3
 from protocols.wstep.config import WSTEPConfig
 from protocols.wstep.endpoint import WSTEPEndpoint
+from protocols.wstep.metrics import AnsweredRequests
 from protocols.wstep.microsoft import CERTIFICATE_TEMPLATE, encode_certificate_template
 from protocols.wstep.places import Places
 from protocols.wstep.renewal import Renewals
@@ -80,13 +81,15 @@ class World:
             cas=[CAReference("demo", "issuing")],
             directories=[self.directory],
         )
+        self.request_ids = RequestIDs(clock=house.clock, random=Random(4), database=house.database)
+        self.answered = AnsweredRequests()
         self.service = WSTEPService(
             clock=house.clock,
             authorities=house.registry,
             issuance=house.issuance,
             certificates=certificates,
             profiles=house.profiles,
-            request_ids=RequestIDs(clock=house.clock, random=Random(4), database=house.database),
+            request_ids=self.request_ids,
             renewals=Renewals(clock=house.clock, certificates=certificates),
             responder=Responder(house.keys),
         )
@@ -102,6 +105,7 @@ class World:
             certificates=self.certificates if configuration(**service).terms()[0].certificate_renewal else None,
             places=Places(configuration(**service), tenants=["demo"]),
             audit=RefusalAudit(house.audit),
+            answered=self.answered,
             max_message_bytes=256 * 1024,
         )
         self.router = Router(endpoint.routes())
