@@ -4,7 +4,7 @@
 
     POST, SOAP 1.2                     :mod:`.endpoint`, :mod:`cspd.http.soap12`
     what is asked                      :mod:`.codec`
-    who asks                           :mod:`.authentication`
+    who asks                           :mod:`.authentication`, :mod:`.client_certificates` for renewals
     the request and its signatures     :mod:`.tokens`, and :mod:`.renewal` for the certificate that it renews
     the request names a template       :func:`.requested_template.requested_template`
     the template may be used           :func:`.template_rules.check_template`, :func:`.template_rules.check_access`
@@ -19,7 +19,7 @@ What a certificate says is decided without a socket and without a directory: the
 Beside it clients are told which templates they may enroll by, and where ([MS-XCEP])::
 
     POST, SOAP 1.2                     :mod:`.policy_endpoint`
-    who asks                           :mod:`.authentication`, :mod:`.policy_certificates`
+    who asks                           :mod:`.authentication`, :mod:`.client_certificates`
     what is asked, and the answer      :mod:`.policy_messages`, :mod:`.policy_codec`
     what a client may have             :mod:`.policy_offers` by a directory, :mod:`.policy_conf` by conf
     a template as a policy             :mod:`.policy_templates`, :mod:`.policy_oids`

@@ -154,11 +154,17 @@ def differences(objects: ServiceObjects, found: Sequence[EnrollmentService]) -> 
             registered.append(decode_enrollment_server(value))
         except Malformed as error:
             problems.append(f"msPKI-Enrollment-Servers has a value that cannot be read: {error.reason}")
-    urls = {(server.url, server.authentication) for server in registered}
     for server in objects.servers:
-        if (server.url, server.authentication) not in urls:
+        if not any(_stands_for(each, server) for each in registered):
             problems.append(f"msPKI-Enrollment-Servers lacks {server.url}")
     return problems
+
+
+def _stands_for(registered: EnrollmentServer, server: EnrollmentServer) -> bool:
+    """An administrator may keep a URL for renewals, but not offer for first certificates what only renews."""
+    return (registered.url, registered.authentication) == (server.url, server.authentication) and (
+        registered.renewal_only or not server.renewal_only
+    )
 
 
 def trust_differences(objects: ServiceObjects, found: TrustedAuthorities) -> list[str]:

@@ -96,7 +96,7 @@ class DirectoryOperations:
         """Each URL of each CA, with the value of msPKI-Enrollment-Servers (R-CEGI-044)."""
         rows = []
         for ca in self._served:
-            _, authority, certificate = await self._authority(ca)
+            terms, _, certificate = await self._authority(ca)
             for tenant in sorted(self._tenants):
                 rows += [
                     {
@@ -107,7 +107,7 @@ class DirectoryOperations:
                         "value": encode_enrollment_server(server),
                         "ca_certificate": certificate.public_bytes(Encoding.PEM).decode(),
                     }
-                    for server in self._servers(tenant, str(authority.reference))
+                    for server in self._servers(tenant, terms)
                 ]
         return rows
 
@@ -154,7 +154,7 @@ class DirectoryOperations:
             configuration="CN=Configuration," + ",".join(f"DC={part}" for part in arguments.forest.split(".")),
             name=arguments.name or _common_name(certificate),
             dns_host_name=arguments.host or urlsplit(self._public).hostname or "",
-            servers=self._servers(self._tenant(arguments.tenant), str(terms.ca)),
+            servers=self._servers(self._tenant(arguments.tenant), terms),
             ca_certificate_der=certificate.public_bytes(Encoding.DER),
             chain_der=authority.chain_der,
             templates=arguments.templates,
@@ -217,8 +217,14 @@ class DirectoryOperations:
             raise NotFound(f"say which tenant: {', '.join(sorted(self._tenants))}", code="no-such-tenant")
         return tenant
 
-    def _servers(self, tenant: str, ca: str) -> tuple[EnrollmentServer, ...]:
-        return servers_at(self._public, tenant, ca, kerberos=self._kerberos)
+    def _servers(self, tenant: str, terms: Terms) -> tuple[EnrollmentServer, ...]:
+        return servers_at(
+            self._public,
+            tenant,
+            str(terms.ca),
+            kerberos=self._kerberos,
+            certificate_renewal=terms.certificate_renewal,
+        )
 
     async def _services(self, forest: str) -> Sequence[EnrollmentService]:
         return await (await self._directory(forest)).enrollment_services(domain=forest)

@@ -1,7 +1,7 @@
 """Who a client is: by user name and password in the message, or by a Kerberos ticket of HTTP (R-CEG-122 to 128).
 
-Each URL has one of the two (R-CEG-123). There is no third: neither a TLS client certificate nor the signature of a
-renewal says who calls.
+Each URL has one of the two (R-CEG-123): at these, neither a TLS client certificate nor the signature of a renewal says
+who calls. Renewal by certificate has a URL of its own, which conf switches on: :mod:`.client_certificates`.
 """
 
 from __future__ import annotations

@@ -84,8 +84,12 @@ class ServiceConfig(Section):
     dns_zones: tuple[Zone, ...] = ()
     """Zones of which a request may supply any host name, where its template lets it supply names."""
 
-    def terms(self) -> Terms:
-        """The terms of the CA."""
+    certificate_renewal: bool | None = None
+    """Whether accounts renew by their TLS client certificate alone; None: as ``[protocols.wstep]`` says."""
+
+    def terms(self, *, certificate_renewal: bool = False) -> Terms:
+        """The terms of the CA; ``certificate_renewal`` is that of ``[protocols.wstep]``."""
+        own = self.certificate_renewal
         return Terms(
             ca=CAReference.parse(self.ca),
             names=NameRules(
@@ -99,6 +103,7 @@ class ServiceConfig(Section):
             ),
             mapped=dict(self.templates),
             enrollment_services=frozenset(name.lower() for name in self.enrollment_services),
+            certificate_renewal=certificate_renewal if own is None else own,
         )
 
 
@@ -112,7 +117,13 @@ class WSTEPConfig(Section):
     """CAs that are served; others are not (R-CEG-135)."""
     policy: PolicyConfig | None = None
     """Enrollment policies are told (MS-XCEP); not without this section."""
+    certificate_renewal: bool = False
+    """At ``/wstep/certificate/services/TENANT/CA`` accounts renew by TLS client certificate, without a password."""
     max_message_bytes: Annotated[int, Field(ge=16384, le=1 << 20)] = 256 * 1024
+
+    def terms(self) -> tuple[Terms, ...]:
+        """The terms of each CA."""
+        return tuple(each.terms(certificate_renewal=self.certificate_renewal) for each in self.services)
 
     @model_validator(mode="after")
     def _cas_are_unique(self) -> Self:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
-from cspd.authority.values import Authority, RequestedExtension
+from cspd.authority.values import RequestedExtension
 from cspd.directory.interfaces import Directory
 from cspd.directory.values import Account, CertificateTemplate, EnrollmentService
 from cspd.refusals import BadName, NotFound, Rejected
@@ -21,8 +21,9 @@ from protocols.wstep.identity import BAD_SUBJECT, CertificateNames, names_for
 from protocols.wstep.messages import StaticUser, Terms
 from protocols.wstep.policy_conf import mapped_name
 from protocols.wstep.profile_choice import choose_profile, requested_key_usage
+from protocols.wstep.renewal import PreviousCertificate
 from protocols.wstep.requested_template import TemplateName, TemplateOID
-from protocols.wstep.template_rules import check_access, check_key, check_template
+from protocols.wstep.template_rules import check_access, check_key, check_renewed_key, check_template
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +45,19 @@ def decide_for_account(
     services: Sequence[EnrollmentService],
     csr: CertificationRequest,
     *,
-    previous: CertificateNames | None,
+    previous: PreviousCertificate | None,
     terms: Terms,
 ) -> Decision:
     """By the template that the request names, and the account.
 
-    ``services`` are those of the CA, ``previous`` the names of the account's certificate that is renewed.
+    ``services`` are those of the CA, ``previous`` the account's certificate that is renewed.
     Raises Forbidden and a Rejected.
     """
     check_template(template)
     check_access(account, template, services)
     check_key(csr.public_key, template)
+    if previous is not None:
+        check_renewed_key(csr.public_key_der, template, previous_der=previous.public_key_der)
     chosen = choose_profile(
         template, requested_key_usage(csr, template), mapped=terms.mapped, by_key_usage=terms.by_key_usage
     )
@@ -67,7 +70,7 @@ def decide_for_account(
             CertificateNames(csr.subject, csr.subject_alt_names),
             is_mapped=chosen.is_mapped,
             rules=terms.names,
-            previous=previous,
+            previous=None if previous is None else previous.names,
         ),
         extensions=extensions_for(account, template, csr),
         validity=template.validity,
@@ -90,15 +93,6 @@ async def find_template(
     except NotFound as error:
         raise NotFound("there is no such certificate template", code=UNKNOWN_TEMPLATE, detail=error.reason) from error
     raise Rejected("the request names no certificate template", code=NO_TEMPLATE)
-
-
-def services_of(
-    authority: Authority, services: Sequence[EnrollmentService], terms: Terms
-) -> Sequence[EnrollmentService]:
-    """The enrollment services of the directory that stand for this CA: those that conf names, else by certificate."""
-    if terms.enrollment_services:
-        return [each for each in services if each.name.lower() in terms.enrollment_services]
-    return [each for each in services if authority.certificate_der in each.ca_certificates_der]
 
 
 def decide_for_static_user(

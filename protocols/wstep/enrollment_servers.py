@@ -72,24 +72,40 @@ def decode_enrollment_server(value: str) -> EnrollmentServer:
 
 
 def enrollment_servers(
-    host: str, tenant: str, ca: str, *, kerberos: bool, port: int = 443
+    host: str, tenant: str, ca: str, *, kerberos: bool, certificate_renewal: bool = False, port: int = 443
 ) -> tuple[EnrollmentServer, ...]:
-    """The URLs of a CA at which this server answers: by user name, and by Kerberos where that is switched on.
+    """The URLs of a CA at which this server answers: by user name, by Kerberos and, for renewals, by certificate
+    where these are switched on.
 
     The port stands in the URL also where it is 443, as Microsoft's tools write it (R-CEG-147).
     """
     ways = [("usertoken", ServerAuthentication.USER_NAME)]
     if kerberos:
         ways.append(("kerberos", ServerAuthentication.KERBEROS))
+    if certificate_renewal:
+        ways.append(("certificate", ServerAuthentication.CERTIFICATE))
     return tuple(
-        EnrollmentServer(url=f"https://{host}:{port}/wstep/{word}/services/{tenant}/{ca}", authentication=way)
+        EnrollmentServer(
+            url=f"https://{host}:{port}/wstep/{word}/services/{tenant}/{ca}",
+            authentication=way,
+            renewal_only=way is ServerAuthentication.CERTIFICATE,
+        )
         for word, way in ways
     )
 
 
-def servers_at(public_https: str, tenant: str, ca: str, *, kerberos: bool) -> tuple[EnrollmentServer, ...]:
+def servers_at(
+    public_https: str, tenant: str, ca: str, *, kerberos: bool, certificate_renewal: bool = False
+) -> tuple[EnrollmentServer, ...]:
     """The same below a public URL without path, such as ``https://ca.example.com:8443``."""
     address = urlsplit(public_https)
     host = address.hostname or ""
     literal = f"[{host}]" if ":" in host else host
-    return enrollment_servers(literal, tenant, ca, kerberos=kerberos, port=address.port or 443)
+    return enrollment_servers(
+        literal,
+        tenant,
+        ca,
+        kerberos=kerberos,
+        certificate_renewal=certificate_renewal,
+        port=address.port or 443,
+    )

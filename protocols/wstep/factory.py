@@ -11,16 +11,19 @@ from cspd.authentication.negotiate import Acceptor, Negotiation
 from cspd.directory.interfaces import HasDirectory
 from cspd.http.soap import WSSE
 from cspd.http.soap12 import ADDRESSING, SOAP_12
+from cspd.jobs.values import Job
 from cspd.keys.threads import ThreadPool
 from cspd.plugin import EnrollmentURL, ProtocolService, Services
 from cspd.refusals import Conflict, NotFound, Unavailable
 from protocols.wstep.ad_operations import DirectoryOperations
 from protocols.wstep.audit import RefusalAudit
 from protocols.wstep.authentication import Tickets, UserNames
+from protocols.wstep.client_certificates import OurCertificates
 from protocols.wstep.codec import REQUEST_ACTION, TRUST
 from protocols.wstep.config import KerberosConfig, WSTEPConfig
 from protocols.wstep.endpoint import WSTEPEndpoint
 from protocols.wstep.messages import RequestType
+from protocols.wstep.metrics import AnsweredRequests
 from protocols.wstep.places import Places
 from protocols.wstep.policy_assembly import build_policy_endpoint, directories_of
 from protocols.wstep.renewal import Renewals
@@ -32,6 +35,7 @@ T = TypeVar("T")
 
 _TICKET_THREADS = 2
 _TICKETS_WAITING = 256
+_DAILY = "20 50 2 * * *"
 _MAKE_REQUEST = (
     "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj / "
     "-addext keyUsage=digitalSignature -keyout user.key -outform DER -out request.der"
@@ -53,34 +57,50 @@ def build(configuration: WSTEPConfig, services: Services) -> ProtocolService:
     pool = ThreadPool(
         "wstep-tickets", _TICKET_THREADS, call_from_thread=_call_from_thread(services), limit=_TICKETS_WAITING
     )
+    request_ids = RequestIDs(clock=services.clock, random=services.random, database=services.database)
     service = WSTEPService(
         clock=services.clock,
         authorities=services.authorities,
         issuance=services.issuance,
         certificates=services.certificates,
         profiles=services.profiles,
-        request_ids=RequestIDs(clock=services.clock, random=services.random, database=services.database),
+        request_ids=request_ids,
         renewals=Renewals(clock=services.clock, certificates=services.certificates),
         responder=Responder(services.keys),
     )
     tickets = _tickets(configuration, services, checks, pool)
     audit = RefusalAudit(services.audit)
+    answered = AnsweredRequests()
+    served = configuration.terms()
+    certificates = OurCertificates(
+        clock=services.clock,
+        authorities=services.authorities,
+        certificates=services.certificates,
+        cas=[terms.ca for terms in served],
+        directories=directories_of(checks),
+    )
     endpoint = WSTEPEndpoint(
         service=service,
         user_names=UserNames(checks),
         tickets=tickets,
+        certificates=certificates if any(terms.certificate_renewal for terms in served) else None,
         places=Places(configuration, tenants=services.tenants),
         audit=audit,
+        answered=answered,
         max_message_bytes=configuration.max_message_bytes,
     )
-    policies = build_policy_endpoint(configuration, services, checks=checks, tickets=tickets, audit=audit)
+    policies = build_policy_endpoint(
+        configuration, services, checks=checks, tickets=tickets, certificates=certificates, audit=audit
+    )
     return ProtocolService(
         routes=[*endpoint.routes(), *(() if policies is None else policies.routes())],
+        jobs=(Job(name="wstep-delete-expired-requests", schedule=_DAILY, run=request_ids.delete_expired),),
+        metrics=(answered,),
         start=pool.start,
         stop=pool.stop,
         enrollment_urls=_enrollment_urls(configuration, services),
         operations=DirectoryOperations(
-            [each.terms() for each in configuration.services],
+            served,
             authorities=services.authorities,
             profiles=services.profiles,
             directories=directories_of(checks),

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, StrEnum
 
 from cspd.authority.values import CAReference
 from cspd.directory.interfaces import Directory
 from cspd.directory.values import Account
 from protocols.wstep.identity import NameRules
 from protocols.wstep.profile_choice import ProfilesByKeyUsage
+
+
+class Mode(StrEnum):
+    """How a client of enrollment proves who it is; the values are the words of the URLs."""
+
+    USER_NAME = "usertoken"
+    KERBEROS = "kerberos"
+    CERTIFICATE = "certificate"
 
 
 class RequestType(Enum):
@@ -75,7 +83,9 @@ class Terms:
     mapped: Mapping[str, str]
     """Names of templates to ids of profiles."""
     enrollment_services: frozenset[str]
-    """Names of the objects in the directory that stand for this CA; empty: those that have its certificate."""
+    """Names, in lower case, of the directory objects that stand for this CA; empty: those with its certificate."""
+    certificate_renewal: bool = False
+    """Accounts renew by their TLS client certificate alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

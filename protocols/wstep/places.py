@@ -15,7 +15,7 @@ class Places:
 
     def __init__(self, configuration: WSTEPConfig, *, tenants: Collection[str]) -> None:
         self._tenants = frozenset(tenants)
-        self._terms = {CAReference.parse(each.ca): each.terms() for each in configuration.services}
+        self._terms = {terms.ca: terms for terms in configuration.terms()}
 
     def find(self, tenant: str, ca: str) -> Terms:
         """What is served for a tenant and a CA; raises NotFound."""

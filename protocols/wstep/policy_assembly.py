@@ -12,10 +12,10 @@ from cspd.plugin import Services
 from cspd.refusals import NotFound
 from protocols.wstep.audit import RefusalAudit
 from protocols.wstep.authentication import Tickets, UserNames
+from protocols.wstep.client_certificates import OurCertificates
 from protocols.wstep.config import WSTEPConfig
 from protocols.wstep.enrollment_servers import servers_at
 from protocols.wstep.messages import Terms
-from protocols.wstep.policy_certificates import OurCertificates
 from protocols.wstep.policy_endpoint import PolicyEndpoint
 from protocols.wstep.policy_offers import IssuingCA
 from protocols.wstep.policy_service import PolicyService
@@ -27,20 +27,14 @@ def build_policy_endpoint(
     *,
     checks: Mapping[str, PasswordCheck],
     tickets: Tickets | None,
+    certificates: OurCertificates,
     audit: RefusalAudit,
 ) -> PolicyEndpoint | None:
     """The endpoint; None without the section."""
     policy = configuration.policy
     if policy is None:
         return None
-    served = [each.terms() for each in configuration.services]
-    certificates = OurCertificates(
-        clock=services.clock,
-        authorities=services.authorities,
-        certificates=services.certificates,
-        cas=[terms.ca for terms in served],
-        directories=directories_of(checks),
-    )
+    served = configuration.terms()
     cas = ServedCAs(services.authorities, served, public_https=services.public.https, kerberos=tickets is not None)
     return PolicyEndpoint(
         service=PolicyService(
@@ -79,7 +73,13 @@ class ServedCAs:
         for terms in self._served:
             authority = await self._active(terms)
             if authority is not None and authority.certificate_der is not None:
-                servers = servers_at(self._public, tenant, str(terms.ca), kerberos=self._kerberos)
+                servers = servers_at(
+                    self._public,
+                    tenant,
+                    str(terms.ca),
+                    kerberos=self._kerberos,
+                    certificate_renewal=terms.certificate_renewal,
+                )
                 found.append(IssuingCA(terms=terms, certificate_der=authority.certificate_der, servers=servers))
         return found
 

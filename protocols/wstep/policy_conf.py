@@ -93,6 +93,7 @@ def conf_offers(cas: Sequence[IssuingCA], profiles: Mapping[str, Profile]) -> Of
             if profile in profiles
         ),
         allowed_cas=frozenset(range(len(cas))),
+        may_renew_by_certificate=False,
     )
 
 

@@ -17,33 +17,29 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from twisted.logger import Logger
 
-from cspd.authentication.negotiate import MAX_HEADER, NEEDED, SCHEME
 from cspd.http.message import Request, Response, Route
 from cspd.http.soap12 import (
-    CONTENT_TYPE,
     MEDIA_TYPE,
     FaultCode,
     Message,
     SOAPFault,
     action_not_supported,
     encode_answer,
-    encode_fault,
     read_message,
 )
-from cspd.refusals import NotFound, Refused, Unauthorized
+from cspd.refusals import NotFound, Refused
+from protocols.wstep import http_answers
 from protocols.wstep.audit import RefusalAudit
 from protocols.wstep.authentication import Tickets, UserNames
+from protocols.wstep.client_certificates import OurCertificates
 from protocols.wstep.errors import INTERNAL_REASON, soap_fault
 from protocols.wstep.messages import Caller
-from protocols.wstep.policy_certificates import OurCertificates
 from protocols.wstep.policy_codec import decode_get_policies, encode_get_policies_response
 from protocols.wstep.policy_messages import GET_POLICIES_ACTION, GET_POLICIES_RESPONSE_ACTION
 from protocols.wstep.policy_service import PolicyService
+from protocols.wstep.ticket_exchange import MAX_HEADERS, answer_with_ticket
 
 MAX_REQUEST = 64 * 1024
-_NO_STORE = (b"cache-control", b"no-store")
-_MORE_HEADERS = 8 * 1024
-"""Octets of the headers beside a ticket."""
 _PROVIDER = "ADPolicyProvider_CEP_"
 
 CallerOf = Callable[[Message], Awaitable[Caller | None]]
@@ -97,15 +93,15 @@ class PolicyEndpoint:
             path=path,
             handler=handler,
             max_body_bytes=MAX_REQUEST,
-            max_header_bytes=MAX_HEADER + _MORE_HEADERS if with_ticket else None,
-            refuse=_too_much,
+            max_header_bytes=MAX_HEADERS if with_ticket else None,
+            refuse=http_answers.too_much,
         )
 
     async def _by_alias(self, request: Request) -> Response:
         prefix, found, way = request.parameters["service"].rpartition(_PROVIDER)
         handler = self._providers.get(way) if found and (not prefix or prefix.endswith("_")) else None
         if handler is None:
-            return _text(404, "there is no such service here")
+            return http_answers.sentence(404, "there is no such service here")
         return await handler(request)
 
     def _tenant(self, request: Request) -> str | None:
@@ -126,26 +122,20 @@ class PolicyEndpoint:
         return await self._answer(request, caller_of)
 
     async def _with_ticket(self, request: Request) -> Response:
-        assert self._tickets is not None  # there is no route without
-        try:
-            caller, proof = await self._tickets.authenticate(request)
-        except Unauthorized as refusal:
-            if refusal.reason != NEEDED:
-                await self._record(refusal, request, "unknown")
-            return _challenge(SCHEME)
-        except Refused as refusal:
+        async def answer(caller: Caller) -> Response:
+            async def caller_of(message: Message) -> Caller:
+                return caller
+
+            return await self._answer(request, caller_of)
+
+        async def record(refusal: Refused) -> None:
             await self._record(refusal, request, "unknown")
-            return _fault(soap_fault(refusal, None))
-        if caller is None:
-            return _challenge(proof or SCHEME)
 
-        async def caller_of(message: Message) -> Caller:
-            return caller
+        def fault(refusal: Refused) -> Response:
+            return http_answers.fault(soap_fault(refusal, None))
 
-        response = await self._answer(request, caller_of)
-        if proof is None:
-            return response
-        return Response(response.status, response.body, (*response.headers, (b"www-authenticate", proof)))
+        assert self._tickets is not None  # there is no route without
+        return await answer_with_ticket(self._tickets, request, answer=answer, record=record, fault=fault)
 
     async def _with_certificate(self, request: Request) -> Response:
         async def caller_of(message: Message) -> Caller:
@@ -164,10 +154,10 @@ class PolicyEndpoint:
         """The answer to a message, a fault included."""
         tenant = self._tenant(request)
         if tenant is None:
-            return _text(404, "there is no such tenant here")
+            return http_answers.sentence(404, "there is no such tenant here")
         if request.content_type != MEDIA_TYPE:
             # Nor may a page of another site make a browser send it, with the ticket of whoever looks at the page.
-            return _text(415, f"POST {MEDIA_TYPE}.")
+            return http_answers.sentence(415, f"POST {MEDIA_TYPE}.")
         relates_to: str | None = None
         user = "unknown"
         try:
@@ -180,7 +170,7 @@ class PolicyEndpoint:
             asked = decode_get_policies(message.body)
             told = await self._service.get_policies(asked, caller, tenant=tenant)
             body = encode_answer(GET_POLICIES_RESPONSE_ACTION, relates_to, encode_get_policies_response(told))
-            return Response(200, body, (CONTENT_TYPE, _NO_STORE))
+            return http_answers.message(body)
         except SOAPFault as fault:
             self._log.info(
                 "Policy request {request_id} from {address} is no message: {reason}",
@@ -189,17 +179,17 @@ class PolicyEndpoint:
                 reason=fault.reason,
                 event="wstep-policy-fault",
             )
-            return _fault(fault)
+            return http_answers.fault(fault)
         except NotFound as refusal:
-            return _fault(soap_fault(refusal, relates_to))
+            return http_answers.fault(soap_fault(refusal, relates_to))
         except Refused as refusal:
             await self._record(refusal, request, user)
-            return _fault(soap_fault(refusal, relates_to))
+            return http_answers.fault(soap_fault(refusal, relates_to))
         except Exception:
             self._log.failure(
                 "Policy request {request_id} failed", event="wstep-policy-failed", request_id=request.request_id
             )
-            return _fault(SOAPFault(FaultCode.RECEIVER, INTERNAL_REASON, relates_to=relates_to))
+            return http_answers.fault(SOAPFault(FaultCode.RECEIVER, INTERNAL_REASON, relates_to=relates_to))
 
     async def _record(self, refusal: Refused, request: Request, user: str) -> None:
         await self._audit.record(
@@ -211,21 +201,3 @@ class PolicyEndpoint:
             address=request.peer,
             request_id=request.request_id,
         )
-
-
-def _fault(fault: SOAPFault) -> Response:
-    # SOAP 1.2 would have 400 for a fault of the sender; Windows looks for faults under 500.
-    return Response(500, encode_fault(fault), (CONTENT_TYPE, _NO_STORE))
-
-
-def _too_much(status: int, reason: str) -> Response:
-    return Response(status, encode_fault(SOAPFault(FaultCode.SENDER, reason)), (CONTENT_TYPE, _NO_STORE))
-
-
-def _challenge(value: bytes) -> Response:
-    return Response(401, b"", ((b"www-authenticate", value), _NO_STORE))
-
-
-def _text(status: int, sentence: str) -> Response:
-    headers = ((b"content-type", b"text/plain; charset=utf-8"), _NO_STORE)
-    return Response(status, f"{sentence}\n".encode(), headers)

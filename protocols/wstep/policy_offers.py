@@ -9,6 +9,7 @@ from cspd.directory.security_descriptors import AUTO_ENROLL, ENROLL
 from cspd.directory.values import Account, CertificateTemplate, EnrollmentService
 from cspd.refusals import Refused
 from protocols.wstep.enrollment_servers import EnrollmentServer
+from protocols.wstep.enrollment_services import services_of
 from protocols.wstep.messages import Terms
 from protocols.wstep.policy_messages import EnrollmentPermission, RequestFilter
 from protocols.wstep.policy_templates import Offer, policy_oid
@@ -35,6 +36,8 @@ class Offers:
     offers: tuple[Offer, ...]
     allowed_cas: frozenset[int]
     """The places of the CAs at which the client may enroll at all."""
+    may_renew_by_certificate: bool
+    """Whether URLs for renewals by certificate are for the client: they need an account that can be looked up."""
 
 
 def directory_offers(
@@ -48,7 +51,7 @@ def directory_offers(
     Left out are templates by which it may neither enroll nor enroll automatically, those that no CA of ours issues by,
     and those that ask for what is not done here (R-CEG-142, 143).
     """
-    standing = [services_of(ca, services) for ca in cas]
+    standing = [services_of(ca.certificate_der, services, ca.terms) for ca in cas]
     allowed = frozenset(
         place
         for place, its in enumerate(standing)
@@ -68,15 +71,7 @@ def directory_offers(
         )
         if (permission.enroll or permission.auto_enroll) and listing and _is_supported(template):
             offers.append(Offer(template=template, permission=permission, cas=listing))
-    return Offers(offers=tuple(offers), allowed_cas=allowed)
-
-
-def services_of(ca: IssuingCA, services: Sequence[EnrollmentService]) -> Sequence[EnrollmentService]:
-    """The enrollment services that stand for a CA: those that conf names, or those that have its certificate."""
-    names = {name.lower() for name in ca.terms.enrollment_services}
-    if names:
-        return [service for service in services if service.name.lower() in names]
-    return [service for service in services if ca.certificate_der in service.ca_certificates_der]
+    return Offers(offers=tuple(offers), allowed_cas=allowed, may_renew_by_certificate=True)
 
 
 def filtered(offers: Sequence[Offer], wanted: RequestFilter) -> tuple[Offer, ...]:

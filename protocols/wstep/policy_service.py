@@ -12,6 +12,7 @@ from cspd.authority.profile_values import Profile
 from cspd.clock import Clock
 from cspd.directory.values import Account
 from cspd.refusals import NotFound
+from protocols.wstep.enrollment_servers import ServerAuthentication
 from protocols.wstep.messages import Caller
 from protocols.wstep.policy_changes import Changes
 from protocols.wstep.policy_conf import conf_offers
@@ -101,7 +102,7 @@ class PolicyService:
                 policies_not_changed=False,
                 policies=policies,
             ),
-            cas=tuple(_ca(cas[place], place, may_enroll=place in told.allowed_cas) for place in used),
+            cas=tuple(_ca(cas[place], place, told) for place in used),
             oids=oids.oids(),
         )
 
@@ -110,7 +111,7 @@ class PolicyService:
         return f"{{{str(chosen).upper()}}}"
 
 
-def _ca(ca: IssuingCA, place: int, *, may_enroll: bool) -> CA:
+def _ca(ca: IssuingCA, place: int, told: Offers) -> CA:
     return CA(
         uris=tuple(
             CAURI(
@@ -120,9 +121,10 @@ def _ca(ca: IssuingCA, place: int, *, may_enroll: bool) -> CA:
                 renewal_only=server.renewal_only,
             )
             for server in ca.servers
+            if told.may_renew_by_certificate or server.authentication is not ServerAuthentication.CERTIFICATE
         ),
         certificate_der=ca.certificate_der,
-        enroll_permission=may_enroll,
+        enroll_permission=place in told.allowed_cas,
         ca_reference_id=place,
     )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from cspd.authority.interfaces import CertificateStore
 from cspd.authority.values import Authority, CertificateRecord, CertificateState
@@ -19,6 +21,15 @@ PROTOCOL = "wstep"
 """Of the records of certificates that are issued here."""
 
 
+@dataclass(frozen=True, slots=True)
+class PreviousCertificate:
+    """What a renewal takes over, or is compared with."""
+
+    names: CertificateNames
+    public_key_der: bytes
+    """SubjectPublicKeyInfo."""
+
+
 class Renewals:
     """Judges certificates that are to be renewed; that their keys have signed was verified before."""
 
@@ -26,8 +37,8 @@ class Renewals:
         self._clock = clock
         self._certificates = certificates
 
-    async def names_of(self, certificate: x509.Certificate, authority: Authority, caller: Caller) -> CertificateNames:
-        """The names of a certificate that the caller may renew.
+    async def find(self, certificate: x509.Certificate, authority: Authority, caller: Caller) -> PreviousCertificate:
+        """A certificate that the caller may renew.
 
         Raises Rejected with the code :data:`BAD_RENEWAL` for a certificate of another CA or account, and for one that
         is revoked, on hold, expired or not valid yet.
@@ -45,7 +56,8 @@ class Renewals:
         names = _names(certificate)
         if not _is_of(caller, certificate, names, record):
             raise _refused("is of another account")
-        return names
+        key_der = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return PreviousCertificate(names, key_der)
 
 
 def _names(certificate: x509.Certificate) -> CertificateNames:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, exists, insert, select, tuple_
 
 from cspd.authority.interfaces import Recorded
 from cspd.clock import Clock
 from cspd.refusals import NotFound, Unavailable
 from cspd.store.interfaces import Database
+from cspd.store.tables import certificates
 from protocols.wstep.errors import NO_SUCH_REQUEST
 from protocols.wstep.tables import wstep_requests as table
 
@@ -18,6 +21,7 @@ MAX_REQUEST_ID = 2**31 - 1
 """A LONG of Windows."""
 _DIGITS = len(str(MAX_REQUEST_ID))
 _ATTEMPTS = 16
+_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,26 @@ class RequestIDs:
 
         return record
 
+    async def delete_expired(self) -> None:
+        """Forget the numbers of certificates that have expired, which nobody gets again."""
+        now = self._clock.now()
+        is_valid = exists().where(
+            certificates.c.authority_id == table.c.authority_id,
+            certificates.c.serial == table.c.serial,
+            certificates.c.not_after > now,
+        )
+        # Looked for by a reader, and deleted in parts: a writer that takes its time would hold every issuance up.
+        expired = await self._database.read(
+            lambda connection: [
+                (authority_id, request_id)
+                for authority_id, request_id in connection.execute(
+                    select(table.c.authority_id, table.c.request_id).where(~is_valid)
+                )
+            ]
+        )
+        for start in range(0, len(expired), _BATCH):
+            await self._database.write(partial(_delete, keys=expired[start : start + _BATCH]))
+
     async def find(self, authority_id: str, text: str, requester: str) -> KnownRequest:
         """The request of that number; raises NotFound for any that is not the requester's own."""
         request_id = int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else 0
@@ -85,3 +109,7 @@ class RequestIDs:
         if serial is None:
             raise NotFound("there is no such request of yours", code=NO_SUCH_REQUEST)
         return KnownRequest(request_id, serial)
+
+
+def _delete(connection: Connection, *, keys: Sequence[tuple[str, int]]) -> None:
+    connection.execute(delete(table).where(tuple_(table.c.authority_id, table.c.request_id).in_(keys)))

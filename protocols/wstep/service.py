@@ -21,15 +21,15 @@ from cspd.authority.interfaces import Authorities, CertificateStore, Issuance
 from cspd.authority.profile_values import Profile
 from cspd.authority.values import Authority, CertificateState, EnrollmentRequest, Pending, Requester
 from cspd.clock import Clock
-from cspd.refusals import Conflict, Malformed, NotFound
+from cspd.refusals import Conflict, Malformed, NotFound, Rejected
 from protocols.wstep.decisions import (
     Decision,
     decide_for_account,
     decide_for_static_user,
     find_template,
-    services_of,
 )
-from protocols.wstep.errors import NO_SUCH_REQUEST
+from protocols.wstep.enrollment_services import services_of
+from protocols.wstep.errors import BAD_RENEWAL, NO_SUCH_REQUEST
 from protocols.wstep.messages import Caller, IssuedToken, RequestSecurityToken, RequestType, StaticUser, Terms
 from protocols.wstep.renewal import PROTOCOL, Renewals
 from protocols.wstep.request_ids import RequestIDs
@@ -68,16 +68,20 @@ class WSTEPService:
         caller: Caller,
         terms: Terms,
         *,
+        renewals_only: bool = False,
         note_template: Callable[[str], None] = lambda name: None,
     ) -> IssuedToken:
         """The certificate that a request asks for, a new one or one that was issued before; raises a Refused.
 
+        ``renewals_only``: anything else is Rejected, by the code :data:`BAD_RENEWAL`.
         ``note_template`` hears which template the request is for, as soon as that is known: refusals are audited by it.
         """
         authority = await self._authorities.get(terms.ca)
         if request.request_type is RequestType.QUERY:
+            if renewals_only:
+                raise _only_renewals()
             return await self._query(request, caller, authority)
-        return await self._issue(request, caller, terms, authority, note_template)
+        return await self._issue(request, caller, terms, authority, renewals_only, note_template)
 
     async def _issue(
         self,
@@ -85,14 +89,17 @@ class WSTEPService:
         caller: Caller,
         terms: Terms,
         authority: Authority,
+        renewals_only: bool,
         note_template: Callable[[str], None],
     ) -> IssuedToken:
         if not request.token_der:
             raise Malformed("a request to issue has a BinarySecurityToken")
         token = read_token(request.token_der)
         previous = None
+        if renewals_only and token.renews is None:
+            raise _only_renewals()
         if token.renews is not None:
-            previous = await self._renewals.names_of(token.renews, authority, caller)
+            previous = await self._renewals.find(token.renews, authority, caller)
         asked = requested_template(token.csr, name=request.template_name)
         if asked is not None:
             note_template(asked.oid if isinstance(asked, TemplateOID) else asked.name)
@@ -106,7 +113,7 @@ class WSTEPService:
             decision = decide_for_account(
                 caller.who,
                 template,
-                services_of(authority, services, terms),
+                services_of(authority.certificate_der, services, terms),
                 token.csr,
                 previous=previous,
                 terms=terms,
@@ -166,3 +173,7 @@ class WSTEPService:
             response_der=await self._responder.respond(authority, record.certificate_der),
             request_id=known.request_id,
         )
+
+
+def _only_renewals() -> Rejected:
+    return Rejected("only renewals are taken here", code=BAD_RENEWAL)

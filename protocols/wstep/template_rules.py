@@ -23,6 +23,7 @@ TEMPLATE_UNSUPPORTED = "template-unsupported"
 TEMPLATE_DENIED = "template-denied"
 SERVICE_DENIED = "service-denied"
 KEY_TOO_SHORT = "key-too-short"
+KEY_CHANGED = "renewal-with-another-key"
 
 
 def check_template(template: CertificateTemplate) -> None:
@@ -78,4 +79,15 @@ def check_key(public_key: PublicKeyTypes, template: CertificateTemplate) -> None
         raise BadPublicKey(
             f"the certificate template {template.name} wants a key of {template.minimal_key_size} bits",
             code=KEY_TOO_SHORT,
+        )
+
+
+def check_renewed_key(public_key_der: bytes, template: CertificateTemplate, *, previous_der: bytes) -> None:
+    """A renewal has the old key where the template wants that (CT_FLAG_REQUIRE_SAME_KEY_RENEWAL, [MS-CRTD] 2.27).
+
+    Both keys are SubjectPublicKeyInfo. Raises BadPublicKey with the code :data:`KEY_CHANGED`.
+    """
+    if PrivateKeyFlag.REQUIRE_SAME_KEY_RENEWAL in template.private_key_flags and public_key_der != previous_der:
+        raise BadPublicKey(
+            f"the certificate template {template.name} wants renewals to keep their key", code=KEY_CHANGED
         )

@@ -41,7 +41,7 @@ def issuing_ca(
         names=NameRules(),
         by_key_usage=BY_KEY_USAGE,
         mapped=mapped,
-        enrollment_services=frozenset(services),
+        enrollment_services=frozenset(name.lower() for name in services),
     )
     return IssuingCA(terms=terms, certificate_der=certificate_der, servers=SERVERS)
 

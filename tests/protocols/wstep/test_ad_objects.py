@@ -170,3 +170,20 @@ def test_what_is_not_as_it_shall_be() -> None:
     damaged = replace(there, enrollment_servers=(*there.enrollment_servers, "nonsense"))
     (problem,) = differences(told, [damaged])
     assert "cannot be read" in problem
+
+
+def test_a_url_that_only_renews_has_to_be_registered_as_one() -> None:
+    servers = enrollment_servers("ca.example.com", "tenant1", "demo~issuing", kerberos=False, certificate_renewal=True)
+    told = service_objects(**{**TOLD, "servers": servers})
+    there = EnrollmentService(
+        name=told.name,
+        dns_host_name=told.dns_host_name,
+        certificate_templates=frozenset(told.templates),
+        ca_certificates_der=(ISSUING.der,),
+        enrollment_servers=tuple(encode_enrollment_server(replace(each, renewal_only=True)) for each in servers),
+    )
+    assert differences(told, [there]) == []
+    for_all = replace(
+        there, enrollment_servers=tuple(each.replace("\n1\n", "\n0\n") for each in there.enrollment_servers)
+    )
+    assert differences(told, [for_all]) == [f"msPKI-Enrollment-Servers lacks {servers[1].url}"]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from base64 import b64encode
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -59,11 +59,13 @@ class Forest:
 class Tools:
     """The operations on an installation with one CA."""
 
-    def __init__(self, *directories: Any, tenants: Sequence[str] = ("demo",), **service: Any) -> None:
+    def __init__(
+        self, *directories: Any, tenants: Sequence[str] = ("demo",), renewal: bool = False, **service: Any
+    ) -> None:
         self.house = Installation()
         self.house.make_hierarchy(profiles=("wstep-digital-signature",))
         self.operations = DirectoryOperations(
-            [each.terms() for each in configuration(**service).services],
+            configuration(certificate_renewal=renewal, **service).terms(),
             authorities=self.house.registry,
             profiles=shipped_profiles(),
             directories=directories,
@@ -108,6 +110,23 @@ def test_urls_of_each_ca() -> None:
         ("kerberos", f"1\n2\n0\n{PUBLIC}/wstep/kerberos/services/demo/demo~issuing\n0"),
     ]
     assert all(row["ca_certificate"].startswith("-----BEGIN CERTIFICATE-----") for row in rows)
+
+
+def test_where_certificates_renew() -> None:
+    rows = result_of(Tools(renewal=True).operations.servers(NoArguments(), ROOT))
+    assert (rows[-1]["authentication"], rows[-1]["value"]) == (
+        "certificate",
+        f"1\n8\n1\n{PUBLIC}/wstep/certificate/services/demo/demo~issuing\n0",
+    )
+    assert f"{PUBLIC}/wstep/certificate/services/demo/demo~issuing" in _values(Tools(renewal=True).ldif())
+
+
+def _values(ldif: str) -> str:
+    """The values in base64, read."""
+    lines = ldif.replace("\n ", "").splitlines()
+    return "\n".join(
+        base64.b64decode(line.partition(":: ")[2]).decode() for line in lines if line.startswith("msPKI-Enrollment")
+    )
 
 
 @pytest.mark.requirement("R-CEGI-044")
@@ -244,7 +263,7 @@ def test_the_group_that_may_enroll() -> None:
         Tools().ldif(group="EXAMPLE\\Staff")
     told = {**MADE, "group": "EXAMPLE\\Staff"}
     unfolded = tools.ldif(**told).replace("\n ", "")
-    assert unfolded.count("nTSecurityDescriptor:: " + b64encode(encode_enrollers(STAFF)).decode()) == 3
+    assert unfolded.count("nTSecurityDescriptor:: " + base64.b64encode(encode_enrollers(STAFF)).decode()) == 3
     forest.services = [replace(tools.as_it_shall_be(), security=granted("S-1-5-21-9"))]
     forest.known = [template(name="Badge", security=granted("S-1-5-21-9")), template(name="Host")]
     problems = tools.problems(**told)

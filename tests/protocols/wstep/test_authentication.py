@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cspd.authentication.negotiate import AnotherLeg, Negotiated
+from cspd.authentication.negotiate import NEEDED, AnotherLeg, Negotiated
 from cspd.directory.values import NameFlag, Principal
 from cspd.http.message import Response
 from cspd.http.soap import WSSE
@@ -31,7 +31,9 @@ class FakeNegotiation:
         self.connections.append(connection)
         match authorization:
             case None:
-                raise Unauthorized("a Kerberos ticket is needed")
+                raise Unauthorized(NEEDED)
+            case str() if not authorization.startswith("Negotiate"):
+                raise Unauthorized(NEEDED, detail="the scheme")
             case "Negotiate more":
                 return AnotherLeg(b"Negotiate bW9yZQ==")
             case "Negotiate away":

@@ -13,7 +13,6 @@ from lxml import etree
 
 from cspd.authentication.negotiate import AnotherLeg, Negotiated
 from cspd.authentication.static import StaticUsers
-from cspd.authority.certificates import Certificates
 from cspd.authority.values import CAReference
 from cspd.directory.values import NameFlag, Principal
 from cspd.http.message import Request, Response
@@ -21,9 +20,9 @@ from cspd.http.router import NoRoute, Router
 from cspd.refusals import Unauthorized, Unavailable
 from protocols.wstep.audit import RefusalAudit
 from protocols.wstep.authentication import Tickets, UserNames
+from protocols.wstep.client_certificates import CERTIFICATE_NEEDED
 from protocols.wstep.enrollment_servers import servers_at
 from protocols.wstep.policy_assembly import ServedCAs
-from protocols.wstep.policy_certificates import CERTIFICATE_NEEDED, OurCertificates
 from protocols.wstep.policy_endpoint import PolicyEndpoint
 from protocols.wstep.policy_messages import GET_POLICIES_ACTION, GET_POLICIES_RESPONSE_ACTION
 from protocols.wstep.policy_service import PolicyService, PolicyTerms
@@ -65,12 +64,14 @@ class PolicyWorld(World):
         certificate: bool = True,
         anonymous: bool = True,
         tenants: Sequence[str] = ("demo",),
+        renewal: bool = False,
     ) -> None:
         super().__init__()
         names = NameFlag.SUBJECT_REQUIRE_COMMON_NAME | NameFlag.SUBJECT_ALT_REQUIRE_UPN
         self.directory.known_templates = [template(names)]
         house = self.house
-        served = [each.terms() for each in configuration(templates={"Badge": "wstep-digital-signature"}).services]
+        conf = configuration(templates={"Badge": "wstep-digital-signature"}, certificate_renewal=renewal)
+        served = conf.terms()
         cas = ServedCAs(house.registry, served, public_https="https://ca.example.com:8443", kerberos=tickets)
         endpoint = PolicyEndpoint(
             service=PolicyService(
@@ -87,15 +88,7 @@ class PolicyWorld(World):
                 }
             ),
             tickets=Tickets(cast(Any, TicketOfAlice()), [self.directory]) if tickets else None,
-            certificates=OurCertificates(
-                clock=house.clock,
-                authorities=house.registry,
-                certificates=Certificates(house.database),
-                cas=[CAReference("demo", "issuing")],
-                directories=[self.directory],
-            )
-            if certificate
-            else None,
+            certificates=self.certificates if certificate else None,
             anonymous=anonymous,
             tenants=tenants,
             audit=RefusalAudit(house.audit),
@@ -170,6 +163,15 @@ def test_an_account_is_told_what_it_may_have_and_where(world: PolicyWorld) -> No
             "https://ca.example.com:8443/wstep/kerberos/services/demo/demo~issuing",
         ],
     }
+
+
+def test_accounts_are_told_where_certificates_renew() -> None:
+    world = PolicyWorld(renewal=True)
+    renews = "https://ca.example.com:8443/wstep/certificate/services/demo/demo~issuing"
+    assert world.told()["uris"][-1] == renews
+    told = etree.fromstring(world.send().body).findall(".//{*}cAURI")[-1]
+    assert [each.text for each in told] == ["8", renews, "1", "true"]
+    assert renews not in world.told(user=STATIC)["uris"]  # whom nobody could look up again
 
 
 def test_a_static_user_is_told_what_conf_maps(world: PolicyWorld) -> None:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from cspd.authority.certificates import Certificates
 from cspd.authority.values import CAReference, EnrollmentRequest, Requester, RevocationReason, RevocationRequest
-from cspd.directory.values import NameFlag
+from cspd.directory.values import NameFlag, PrivateKeyFlag
 from cspd.refusals import BadProofOfPossession, Malformed, Rejected
 from cspd.x509 import tlv
 from cspd.x509.cmc.messages import RegInfo, UnknownControl
@@ -67,6 +67,15 @@ def test_a_renewal_may_take_over_the_names(world: World) -> None:
     keeps = NameFlag.ENROLLEE_SUPPLIES_SUBJECT | NameFlag.OLD_CERT_SUPPLIES_SUBJECT_AND_ALT_NAME
     world.directory.known_templates = [template(keeps)]
     assert world.issue(pkcs7(renewal(world, old), old)).certificate.subject == parse_name("CN=alice")
+
+
+def test_a_renewal_keeps_its_key_where_the_template_says_so(world: World) -> None:
+    world.directory.known_templates = [template(SUBJECT, private_key_flags=PrivateKeyFlag.REQUIRE_SAME_KEY_RENEWAL)]
+    old = issued(world)
+    refused = world.issue(pkcs7(renewal(world, old), old))
+    assert refused.error_code == 0x8009400E
+    assert refused.fault[2] == "the certificate template Staff wants renewals to keep their key"
+    assert world.issue(pkcs7(renewal(world, old, key=world.key), old)).certificate
 
 
 @pytest.mark.requirement("R-CEGI-024")
@@ -255,6 +264,6 @@ def test_a_certificate_of_another_ca_is_not_renewed(world: World) -> None:
     renewals = Renewals(clock=world.house.clock, certificates=Certificates(world.house.database))
     other = replace(world.authority(), id="f" * 32)
     caller = Caller(who=ALICE, directory=world.directory)
-    assert result_of(renewals.names_of(certificate, world.authority(), caller)).subject == certificate.subject
+    assert result_of(renewals.find(certificate, world.authority(), caller)).names.subject == certificate.subject
     with pytest.raises(Rejected, match="of another CA"):
-        result_of(renewals.names_of(certificate, other, caller))
+        result_of(renewals.find(certificate, other, caller))

@@ -27,9 +27,11 @@ from cspd.x509.cursor import Cursor
 from cspd.x509.names import parse_name
 from protocols.wstep.audit import RefusalAudit
 from protocols.wstep.authentication import Tickets, UserNames
+from protocols.wstep.client_certificates import OurCertificates
 from protocols.wstep.codec import AUTHORIZATION, ENROLLMENT, REQUEST_ACTION, TRUST, X509V3
 from protocols.wstep.config import WSTEPConfig
 from protocols.wstep.endpoint import WSTEPEndpoint
+from protocols.wstep.metrics import AnsweredRequests
 from protocols.wstep.microsoft import CERTIFICATE_TEMPLATE, encode_certificate_template
 from protocols.wstep.places import Places
 from protocols.wstep.renewal import Renewals
@@ -42,6 +44,7 @@ from tests.support.running import result_of
 
 USER_TOKEN = "/wstep/usertoken/services/demo/demo~issuing"
 KERBEROS = "/wstep/kerberos/services/demo/demo~issuing"
+CERTIFICATE = "/wstep/certificate/services/demo/demo~issuing"
 ISSUE = f"{TRUST}/Issue"
 QUERY = f"{ENROLLMENT}/QueryTokenStatus"
 TEMPLATE_OID = "1.3.6.1.4.1.311.21.8.1.2.3"
@@ -71,13 +74,22 @@ class World:
         self.directory = MemoryDirectory()
         self.key = ec.generate_private_key(ec.SECP256R1())
         certificates = CertificateStore(house.database)
+        self.certificates = OurCertificates(
+            clock=house.clock,
+            authorities=house.registry,
+            certificates=certificates,
+            cas=[CAReference("demo", "issuing")],
+            directories=[self.directory],
+        )
+        self.request_ids = RequestIDs(clock=house.clock, random=Random(4), database=house.database)
+        self.answered = AnsweredRequests()
         self.service = WSTEPService(
             clock=house.clock,
             authorities=house.registry,
             issuance=house.issuance,
             certificates=certificates,
             profiles=house.profiles,
-            request_ids=RequestIDs(clock=house.clock, random=Random(4), database=house.database),
+            request_ids=self.request_ids,
             renewals=Renewals(clock=house.clock, certificates=certificates),
             responder=Responder(house.keys),
         )
@@ -90,8 +102,10 @@ class World:
                 }
             ),
             tickets=None if tickets is None else Tickets(tickets, [self.directory]),
+            certificates=self.certificates if configuration(**service).terms()[0].certificate_renewal else None,
             places=Places(configuration(**service), tenants=["demo"]),
             audit=RefusalAudit(house.audit),
+            answered=self.answered,
             max_message_bytes=256 * 1024,
         )
         self.router = Router(endpoint.routes())
@@ -126,6 +140,7 @@ class World:
         path: str = USER_TOKEN,
         content_type: str = "application/soap+xml; charset=utf-8",
         authorization: str | None = None,
+        certificate: bytes | None = None,
     ) -> Response:
         """The answer to one request."""
         headers = [(b"content-type", content_type.encode())]
@@ -144,12 +159,13 @@ class World:
             is_secure=True,
             peer="192.0.2.9",
             request_id="r-5",
+            client_certificate=certificate,
         )
         return result_of(cast(Any, match.route.handler(request)))
 
-    def ask(self, *, path: str = USER_TOKEN, **what: Any) -> Answer:
+    def ask(self, *, path: str = USER_TOKEN, certificate: bytes | None = None, **what: Any) -> Answer:
         """The answer to a message of :func:`message`."""
-        return Answer(self.post(message(**what), path=path))
+        return Answer(self.post(message(**what), path=path, certificate=certificate))
 
     def issue(self, csr_der: bytes | None = None, **what: Any) -> Answer:
         """The answer to a request to issue."""

@@ -1,4 +1,4 @@
-"""Clients that ask for policies with a certificate of ours, by TLS."""
+"""Clients that ask for policies, and renew, with a certificate of ours, by TLS."""
 
 from __future__ import annotations
 
@@ -41,8 +41,19 @@ class OurCertificates:
         self._cas = frozenset(cas)
         self._directories = tuple(directories)
 
-    async def authenticate(self, request: Request) -> Caller:
-        """Who sent a request; TLS has proved that the key is the client's.
+    async def account(self, request: Request, ca: CAReference) -> Caller:
+        """The account that sent a request, by a certificate of that one CA; for renewals.
+
+        Raises as :meth:`authenticate` does, and Unauthorized for a static user: nobody could say whether it still is
+        one, while a directory is asked each time whether an account may log on.
+        """
+        caller = await self.authenticate(request, cas=(ca,))
+        if isinstance(caller.who, StaticUser):
+            raise _refused("the certificate of a static user")
+        return caller
+
+    async def authenticate(self, request: Request, *, cas: Collection[CAReference] | None = None) -> Caller:
+        """Who sent a request; TLS has proved that the key is the client's. ``cas``: only these of the CAs count.
 
         Raises Unauthorized for no certificate, one of others, one that is not good any more, and one of an account
         that may not log on; and Unavailable.
@@ -54,7 +65,9 @@ class OurCertificates:
             authority = await self._authorities.by_id(record.authority_id)
         except NotFound as error:
             raise _refused("a certificate of another CA") from error
-        if record.protocol != PROTOCOL or authority.reference not in self._cas:
+        if record.protocol != PROTOCOL or authority.reference not in self._cas.intersection(
+            self._cas if cas is None else cas
+        ):
             raise _refused("a certificate of another CA or protocol")
         require_good(record)
         if not record.not_before <= self._clock.now() < record.not_after:
