@@ -126,7 +126,7 @@ def test_both_formats_are_read_by_their_parsers(tmp_path: Path) -> None:
 def test_a_reload_keeps_the_counters_and_takes_what_is_new(tmp_path: Path) -> None:
     with Daemon(tmp_path) as daemon:
         assert get(daemon, "/crl/demo/issuing/crl.crl")[0] == 200
-        daemon.change({"protocols.acme": None, "listeners.https.protocols": ["est", "ocsp"]})
+        daemon.change({"protocols.acme": None, "listeners.https.protocols": ["est", "mdm", "ocsp", "wstep"]})
         daemon.reload()
         found = samples(get(daemon, "/metrics")[1])
         assert found["cspd_http_requests_total", ("http", "GET", "repository", "2xx")] == 1.0
