@@ -187,7 +187,8 @@ class CertifiedKeys:
         if not fitting:
             self._unfit.add(holder)
         settled = [record for record in usable if record.created_at + wanted.settling <= now]
-        best = [record for record in settled if record in fitting] or settled or fitting or usable
+        # While none has settled, the eldest: other nodes have had most time to hear of that one.
+        best = [record for record in settled if record in fitting] or settled or (fitting or usable)[-1:]
         self._current[holder] = best[0]
 
     async def _is_good(self, record: CertifiedKey) -> bool:

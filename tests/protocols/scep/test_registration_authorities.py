@@ -287,6 +287,17 @@ def test_it_is_renewed_in_the_last_third_of_its_life_and_never_missing() -> None
 
 
 @pytest.mark.requirement("R-CEG-059")
+def test_a_first_one_that_is_renewed_at_once_is_not_left_before_all_have_heard_of_the_next() -> None:
+    node = Node(installed())
+    first = node.certificate()
+    node.renew_now()
+    assert node.certificate() == first
+    [newest, _] = [each.certificate for each in node.of().recipients]
+    node.pass_time(SETTLING)
+    assert node.certificate() == newest
+
+
+@pytest.mark.requirement("R-CEG-059")
 def test_the_previous_one_decrypts_for_its_grace_and_is_then_destroyed() -> None:
     installation = installed()
     node = Node(installation)
